@@ -1,0 +1,45 @@
+"""What happens to accounts and between them."""
+
+from dataclasses import dataclass
+
+from server.core.facts import Fact
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowRequested(Fact):
+    """A local account asked to follow a remote one."""
+
+    follow_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowAnswered(Fact):
+    """A local account accepted or rejected the follow of a remote one. The row may be gone after a rejection."""
+
+    target_id: int
+    follower_id: int
+    follow_uri: str
+    accepted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowWithdrawn(Fact):
+    """A local account no longer follows a remote one; the row is gone."""
+
+    follower_id: int
+    target_id: int
+    follow_uri: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountUpdated(Fact):
+    """A local profile changed."""
+
+    account_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountDeleted(Fact):
+    """A local account was closed."""
+
+    account_id: int

@@ -1,0 +1,57 @@
+"""The one page that says who is told what, which queue works which rows, and what runs by the clock."""
+
+from collections.abc import Callable, Mapping
+
+from federation import delivery, inbox, outbox
+from federation.facts import ActivityReceived
+from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered, FollowRequested, FollowWithdrawn
+from server.core.facts import Fact, Subscriber
+from server.videos import jobs
+from server.videos.facts import (
+    CommentAdded,
+    CommentDeleted,
+    LikeAdded,
+    LikeRemoved,
+    ShareAdded,
+    ShareRemoved,
+    UploadFinished,
+    VideoDeleted,
+    VideoEdited,
+    VideoPublished,
+)
+
+
+def _federation(function: Callable[..., None]) -> Subscriber:
+    return Subscriber(function=function, queue="federation")
+
+
+SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
+    UploadFinished: [Subscriber(function=jobs.transcode, queue="transcode", atomic=False, lease_seconds=60, tries_max=5)],
+    VideoPublished: [_federation(outbox.announce_video)],
+    VideoEdited: [_federation(outbox.update_video)],
+    VideoDeleted: [_federation(outbox.delete_video), Subscriber(function=jobs.forget_files, atomic=False)],
+    CommentAdded: [_federation(outbox.announce_comment)],
+    CommentDeleted: [_federation(outbox.delete_comment)],
+    LikeAdded: [_federation(outbox.announce_like)],
+    LikeRemoved: [_federation(outbox.undo_like)],
+    ShareAdded: [_federation(outbox.announce_share)],
+    ShareRemoved: [_federation(outbox.undo_share)],
+    FollowRequested: [_federation(outbox.request_follow)],
+    FollowAnswered: [_federation(outbox.answer_follow)],
+    FollowWithdrawn: [_federation(outbox.withdraw_follow)],
+    AccountUpdated: [_federation(outbox.update_account)],
+    AccountDeleted: [_federation(outbox.delete_account)],
+    ActivityReceived: [Subscriber(function=inbox.handle, queue="federation", atomic=False)],
+}
+
+# Rows of other tables that the workers of a queue claim themselves: (work off what is due, is anything due?).
+ROWS: Mapping[str, list[tuple[Callable[[], object], Callable[[], bool]]]] = {
+    "federation": [(delivery.send_due, delivery.any_due)],
+}
+
+# What runs by the clock: name -> (function, every so many seconds).
+CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
+    "forget_old_signatures": (inbox.forget_old_signatures, 3600.0),
+    "forget_old_deliveries": (delivery.forget_old, 3600.0),
+    "forget_abandoned_uploads": (jobs.forget_abandoned_uploads, 3600.0),
+}

@@ -1,0 +1,22 @@
+"""Loaded by pytest before Django reads its settings: a throw-away data directory and fixed test settings."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from server.secrets import ensure
+
+_data = Path(tempfile.mkdtemp(prefix="tributary-test-"))
+atexit.register(shutil.rmtree, _data, ignore_errors=True)
+ensure(_data)
+os.environ.setdefault("TRIBUTARY_ORIGIN", "http://localhost:8000")
+os.environ["TRIBUTARY_DATA_DIR"] = str(_data)
+os.environ.setdefault("TRIBUTARY_ALLOW_LOOPBACK", "true")
+os.environ.setdefault("TRIBUTARY_DEBUG", "false")
+os.environ.setdefault("TRIBUTARY_LOG_FORMAT", "console")
+os.environ.setdefault("TRIBUTARY_THROTTLE_ANON", "100000/min")
+os.environ.setdefault("TRIBUTARY_THROTTLE_USER", "100000/min")
+os.environ.setdefault("TRIBUTARY_EMAIL_URL", "memorymail://")
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
