@@ -50,6 +50,7 @@ ALLOWED_HOSTS: list[str] = [_origin.hostname, *env.list("TRIBUTARY_EXTRA_HOSTS",
 TRUSTED_PROXIES: list[str] = env.list("TRIBUTARY_TRUSTED_PROXIES", default=[])
 
 INSTALLED_APPS = [
+    "server",
     "server.core",
     "server.accounts",
     "server.videos",
@@ -277,6 +278,9 @@ USER_AGENT = f"Tributary/1.0 (+{ORIGIN})"
 # What operators see.
 LOG_FORMAT: str = env.str("TRIBUTARY_LOG_FORMAT", default="json")
 LOG_LEVEL: str = env.str("TRIBUTARY_LOG_LEVEL", default="INFO")
+# Where the processes of one instance keep their counters so that /metrics can add them up; empty: each for itself.
+_metrics_dir = env.str("TRIBUTARY_METRICS_DIR", default="")
+METRICS_DIR: Path | None = Path(_metrics_dir).resolve() if _metrics_dir else None
 METRICS_ALLOWED: list[str] = env.list("TRIBUTARY_METRICS_ALLOWED", default=["127.0.0.1", "::1"])
 LOGGING = {
     "version": 1,
