@@ -140,6 +140,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 )
 FACTS_WIRING = "server.wiring.SUBSCRIBERS"
 DOORBELL = "server.celery.ring"
+# Who asks other servers about people: accounts stand below federation and may not import it.
+ACCOUNT_RESOLVER = "federation.fetch.lookup_acct"
 
 # People and sessions.
 AUTH_USER_MODEL = "accounts.User"
