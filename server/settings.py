@@ -227,7 +227,9 @@ _media_backend = (
 STORAGES = {
     "default": _media_backend,
     "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage" if DEBUG else "server.web.staticfiles.HashedStaticFiles"
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "server.web.staticfiles.HashedStaticFiles"
     },
 }
 STATIC_URL = "/static/"

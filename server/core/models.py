@@ -34,7 +34,7 @@ class Task(models.Model):
 
 
 class InstanceKey(models.Model):
-    """A key of this instance: ``name`` is its fragment or role, the private half is sealed with the secret of the data directory."""
+    """A key of this instance: ``name`` is its fragment or role; the private half is sealed with the data directory's secret."""
 
     name = models.CharField(max_length=80, unique=True)
     algorithm = models.CharField(max_length=20)

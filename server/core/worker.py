@@ -61,7 +61,7 @@ def claim(queue: str, count: int) -> list[Task]:
 
 
 def renew() -> None:
-    """Called by long work now and then: keep the lease of the task being run. Raises LeaseLost if it is gone; no task, no effect."""
+    """Keep the lease of the task being run; long work calls this now and then. Raises LeaseLost; without a task, does nothing."""
     lease = _lease.get()
     if lease is not None:
         _extend(lease)

@@ -1,0 +1,50 @@
+"""``manage.py accounts create HANDLE --email ADDRESS [--admin]``: open an account from the command line."""
+
+import argparse
+import getpass
+import sys
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.core.validators import validate_email
+from django.db import transaction
+
+from server.accounts import actions
+from server.accounts.models import User
+from server.core.errors import TributaryError
+
+
+class Command(BaseCommand):
+    """Create accounts, administrators among them."""
+
+    help = "Open an account: accounts create HANDLE --email ADDRESS [--admin] [--password-stdin]"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        create = verbs.add_parser("create")
+        create.add_argument("handle")
+        create.add_argument("--email", required=True)
+        create.add_argument("--admin", action="store_true", help="may use everything in /admin/")
+        create.add_argument(
+            "--password-stdin", action="store_true", help="read the password from standard input instead of asking"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        password = sys.stdin.readline().rstrip("\n") if options["password_stdin"] else getpass.getpass("Password: ")
+        try:
+            validate_email(options["email"])
+            validate_password(password)
+            with transaction.atomic():
+                if User.objects.filter(email__iexact=options["email"]).exists():
+                    raise CommandError("There is a user with this e-mail address already.")
+                make = User.objects.create_superuser if options["admin"] else User.objects.create_user
+                account = actions.open_account(user=make(options["email"], password), handle=options["handle"])
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        except TributaryError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(
+            f"{account} can sign in as {options['email']}" + (", and is an administrator" if options["admin"] else "")
+        )

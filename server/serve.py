@@ -1,0 +1,242 @@
+"""One command that runs a whole instance: secrets, migrations, web, workers and clock, each kept alive.
+
+Run before settings exist (``python -m server.serve``), because it decides the data directory and makes the secrets.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import fcntl
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from server.secrets import ensure
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+STOP_SECONDS = 15
+RESTART_SECONDS_MAX = 30
+HEALTHY_SECONDS = 20
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Child:
+    """A process we keep alive."""
+
+    name: str
+    argv: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    deaths: int = 0
+    start_again_at: float = field(default=0.0)
+
+    def start(self) -> None:
+        """Start it in a process group of its own, so that nothing it started outlives it."""
+        self.started_at = time.monotonic()
+        # Nothing else runs in this process, so code between fork and exec is safe here.
+        self.process = subprocess.Popen(self.argv, cwd=BASE_DIR, start_new_session=True, preexec_fn=_die_with_parent)  # noqa: PLW1509, S603
+
+    def mend(self) -> None:
+        """Start it again when it has died; wait longer the more often it dies at once."""
+        now = time.monotonic()
+        if self.process is not None and self.process.poll() is not None:
+            _signal_group(self.process, signal.SIGKILL)
+            say(f"{self.name} ended with {self.process.returncode}; starting it again")
+            self.deaths = self.deaths + 1 if now - self.started_at < HEALTHY_SECONDS else 1
+            self.start_again_at = now + min(RESTART_SECONDS_MAX, 2 ** (self.deaths - 1) - 1)
+            self.process = None
+        if self.process is None and now >= self.start_again_at:
+            self.start()
+
+
+def say(text: str) -> None:
+    """One line for the person at the terminal."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _die_with_parent() -> None:
+    # If this supervisor is killed outright, the kernel ends its children (Linux); elsewhere they end with the terminal.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def children(python: str, bind: str, port: int, data: Path) -> list[Child]:
+    """The processes of an embedded instance."""
+    celery = [python, "-m", "celery", "-A", "server.celery", "--quiet"]
+    worker = [
+        *celery,
+        "worker",
+        "--pool",
+        "threads",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+        "--loglevel",
+        "WARNING",
+    ]
+    gunicorn = [python, "-m", "gunicorn", "server.wsgi", "--bind", f"{bind}:{port}", "--worker-class", "gthread"]
+    return [
+        Child(
+            "web",
+            [
+                *gunicorn,
+                "--workers",
+                "1",
+                "--threads",
+                "8",
+                "--timeout",
+                "60",
+                "--keep-alive",
+                "15",
+                "--log-level",
+                "warning",
+                "--no-control-socket",
+            ],
+        ),
+        Child("worker", [*worker, "-Q", "default,federation,ledger,feed", "--concurrency", "4", "-n", f"main-{port}@localhost"]),
+        Child("transcode", [*worker, "-Q", "transcode", "--concurrency", "1", "-n", f"transcode-{port}@localhost"]),
+        Child("beat", [*celery, "beat", "--schedule", str(data / "beat-schedule"), "--pidfile=", "--loglevel", "WARNING"]),
+    ]
+
+
+def _prepare(data: Path) -> None:
+    """Bring the database and the static files up to date."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        say("Bringing the database up to date...")
+        call_command("migrate", interactive=False, verbosity=0)
+    stamp, wanted = data / "static.stamp", _static_state()
+    if not stamp.exists() or stamp.read_text() != wanted:
+        call_command("collectstatic", interactive=False, verbosity=0)
+        stamp.write_text(wanted)
+    connection.close()
+
+
+def _static_state() -> str:
+    """Changes when a file that collectstatic would collect changes."""
+    from django.contrib.staticfiles.finders import get_finders
+
+    state = hashlib.sha256()
+    for finder in get_finders():
+        for path, storage in finder.list([]):
+            if hasattr(storage, "path"):
+                found = Path(storage.path(path)).stat()
+                state.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return state.hexdigest()
+
+
+@contextlib.contextmanager
+def _only_server_of(data: Path) -> Iterator[None]:
+    with (data / "serve.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"Another server is already running on {data}. Stop it, or choose another directory with --data.")
+        yield
+
+
+def _refuse_busy_port(bind: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((bind, port))
+        except OSError as error:
+            sys.exit(f"Port {port} cannot be used ({error.strerror}). Choose another one with --port.")
+
+
+def _greet(python: str, data: Path) -> None:
+    from django.conf import settings
+
+    from server.accounts.models import User
+
+    say(f"\nTributary is ready at {settings.ORIGIN}/   (data in {data})")
+    if not User.objects.filter(is_superuser=True).exists():
+        setting = f"TRIBUTARY_DATA_DIR={data} TRIBUTARY_ORIGIN={settings.ORIGIN}"
+        say("Make the first administrator:")
+        say(f"  {setting} {python} {BASE_DIR}/manage.py accounts create YOURNAME --admin --email YOU@EXAMPLE.ORG")
+        say(f"Then sign in at {settings.ORIGIN}/admin/")
+    say("Stop with Ctrl-C.")
+
+
+def main() -> None:
+    """Parse the command line, prepare, and keep the processes alive until told to stop."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="script/server")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--bind", default="127.0.0.1", help="address to listen on (put a TLS proxy in front before opening it)")
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TRIBUTARY_DATA_DIR") or BASE_DIR / "data"))
+    options = parser.parse_args()
+    data: Path = options.data.resolve()
+    os.environ["TRIBUTARY_DATA_DIR"] = str(data)
+    if "TRIBUTARY_ORIGIN" not in os.environ:
+        # An instance without a public name is for trying out: it may talk to others on this machine over http.
+        os.environ["TRIBUTARY_ORIGIN"] = f"http://localhost:{options.port}"
+        os.environ.setdefault("TRIBUTARY_ALLOW_LOOPBACK", "true")
+        os.environ.setdefault("TRIBUTARY_LOG_FORMAT", "console")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings")
+    for made in ensure(data):
+        say(f"Made {made} (keep it: it cannot be made again)")
+    _refuse_busy_port(options.bind, options.port)
+    with _only_server_of(data):
+        _prepare(data)
+        _supervise(children(sys.executable, options.bind, options.port, data), options.bind, options.port, data)
+
+
+def _supervise(processes: list[Child], bind: str, port: int, data: Path) -> None:
+    stopping = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    greeted = False
+    while not stopping:
+        for child in processes:
+            child.mend()
+        if not greeted and _answers(bind, port):
+            _greet(sys.executable, data)
+            greeted = True
+        time.sleep(0.2)
+    say("\nStopping...")
+    running = [child.process for child in processes if child.process is not None]
+    for process in running:
+        _signal_group(process, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in running:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.1, deadline - time.monotonic()))
+        _signal_group(process, signal.SIGKILL)
+    say("Stopped cleanly.")
+
+
+def _answers(bind: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((bind, port), timeout=0.2):
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    main()
