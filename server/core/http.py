@@ -1,0 +1,368 @@
+"""The one way out: every outbound HTTP request of the server's own code goes through here.
+
+A name is resolved once, every answer must be a public address (``hosts.is_public``), and the connection goes to the
+address that was checked, with the TLS name kept: what is checked is what is used. No proxy from the environment, no
+redirect is followed (the caller asks again for the next hop, which is checked again), one deadline for the whole
+exchange however slowly the other side drips, and a cap on the decompressed body.
+
+``settings.ALLOW_LOOPBACK`` (development and tests) lets ``localhost``, ``*.localhost``, ``127.0.0.1`` and ``[::1]``
+be reached, over http and on any port, and nothing else that is not public.
+"""
+
+import contextlib
+import functools
+import http.client
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+from django.conf import settings
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from server.core import hosts, limits
+from server.core.errors import TributaryError
+
+PORTS = frozenset({80, 443})
+CONNECTIONS_PER_HOST_MAX = 8
+HOSTS_MAX = 256
+IDLE_SECONDS_MAX = 60
+ADDRESSES_TRIED_MAX = 4
+RESOLVERS_MAX = 32
+READ_BYTES = 64 * limits.KIB
+
+
+class HttpError(TributaryError):
+    """The other server could not be asked."""
+
+    code, status = "http_error", 502
+
+
+class Blocked(HttpError):
+    """That address may not be reached from here."""
+
+    code, permanent = "address_blocked", True
+
+
+class Unreachable(HttpError):
+    """The other server could not be reached, or broke the connection off."""
+
+    code = "unreachable"
+
+
+class TooSlow(HttpError):
+    """The other server did not answer in time."""
+
+    code, status = "too_slow", 504
+
+
+class AnswerTooLarge(HttpError):
+    """The answer is larger than we read."""
+
+    code, permanent = "answer_too_large", True
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the other server said. ``headers`` by lower-case name; ``body`` decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+def get(url: str, *, headers: Mapping[str, str], size_bytes_max: int, wait_seconds_max: float) -> Answer:
+    """GET ``url``; any status is an answer. Raises Blocked, Unreachable, TooSlow, AnswerTooLarge, hosts.BadAddress."""
+    return _exchange(
+        "GET", url, None, headers, wait_seconds_max, functools.partial(_read, size_bytes_max=size_bytes_max, cut=False)
+    )
+
+
+def post(url: str, *, headers: Mapping[str, str], body: bytes, size_bytes_max: int, wait_seconds_max: float) -> Answer:
+    """POST ``body`` to ``url``. Of a longer answer the first ``size_bytes_max`` bytes are kept: its status is what counts.
+
+    Raises Blocked, Unreachable, TooSlow, hosts.BadAddress. After Unreachable or TooSlow nobody knows whether the
+    body arrived: what is posted must be harmless when it arrives twice.
+    """
+    return _exchange(
+        "POST", url, body, headers, wait_seconds_max, functools.partial(_read, size_bytes_max=size_bytes_max, cut=True)
+    )
+
+
+def check(url: str) -> hosts.Url:
+    """The canonical form of ``url`` if its scheme, port and host may be used at all. Raises Blocked, hosts.BadAddress.
+
+    The network address behind the name is checked later, at every new connection.
+    """
+    target = hosts.parse_url(url)
+    if hosts.is_loopback_name(target.host):
+        if not settings.ALLOW_LOOPBACK:
+            raise Blocked("loopback addresses may not be reached")
+    elif target.scheme != "https":
+        raise Blocked("only https addresses may be reached")
+    elif target.port not in PORTS:
+        raise Blocked(f"port {target.port} may not be reached")
+    return target
+
+
+# --- one deadline for an exchange, whatever blocks ---
+
+_state = threading.local()
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    _state.ends_at = time.monotonic() + seconds
+    _state.connected = False
+    try:
+        yield
+    finally:
+        del _state.ends_at
+
+
+def _left() -> float:
+    left: float = _state.ends_at - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the deadline has passed")
+    return left
+
+
+class _Clocked:
+    """Every blocking call on the socket waits no longer than what is left of the exchange's deadline."""
+
+    settimeout: Callable[[float | None], None]
+
+    def recv_into(self, *args: Any, **options: Any) -> int:
+        self.settimeout(_left())
+        return super().recv_into(*args, **options)  # type: ignore[misc]
+
+    def sendall(self, *args: Any, **options: Any) -> None:
+        self.settimeout(_left())
+        super().sendall(*args, **options)  # type: ignore[misc]
+
+
+class _Socket(_Clocked, socket.socket):
+    pass
+
+
+class _TlsSocket(_Clocked, ssl.SSLSocket):
+    pass
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    # The system's certificates, or those of SSL_CERT_FILE.
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _TlsSocket
+    return context
+
+
+# --- resolve once, check every answer, connect to what was checked ---
+
+_resolvers = threading.BoundedSemaphore(RESOLVERS_MAX)
+
+
+def resolve(host: str) -> list[hosts.Address]:
+    """The addresses of a canonical host, all of them checked. Raises Blocked if one is not public, Unreachable, TimeoutError."""
+    if hosts.is_loopback_name(host):
+        if not settings.ALLOW_LOOPBACK:
+            raise Blocked("loopback addresses may not be reached")
+        # RFC 6761: these names are loopback by definition and nobody is asked.
+        return [ipaddress.IPv6Address("::1")] if host == "[::1]" else [ipaddress.IPv4Address("127.0.0.1")]
+    with contextlib.suppress(ValueError):
+        return _checked(host, [ipaddress.ip_address(host.strip("[]"))])
+    return _checked(host, _ask_resolver(host))
+
+
+def _checked(host: str, addresses: list[hosts.Address]) -> list[hosts.Address]:
+    for address in addresses:
+        if not hosts.is_public(address):
+            raise Blocked(f"{host} is at {address}, which is not a public address")
+    return addresses
+
+
+def _ask_resolver(host: str) -> list[hosts.Address]:
+    # getaddrinfo knows no time limit of its own; a thread that waits too long is left behind.
+    answers: list[Any] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        try:
+            answers.extend(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+        except OSError as error:
+            answers.append(error)
+        finally:
+            _resolvers.release()
+            done.set()
+
+    if not _resolvers.acquire(timeout=_left()):
+        raise TimeoutError("no free resolver")
+    threading.Thread(target=ask, daemon=True, name=f"resolve {host}").start()
+    if not done.wait(_left()):
+        raise TimeoutError("the name was not resolved in time")
+    if not answers or isinstance(answers[-1], OSError):
+        raise Unreachable(f"{host} has no address: {answers[-1] if answers else 'empty answer'}")
+    return list(dict.fromkeys(ipaddress.ip_address(answer[4][0].partition("%")[0]) for answer in answers))
+
+
+class _Pinned:
+    """Replaces urllib3's connecting: the address that was checked is the address that is used."""
+
+    host: str
+    port: int
+
+    def _new_conn(self) -> socket.socket:
+        _state.connected = True
+        failure: OSError | None = None
+        for address in resolve(self.host)[:ADDRESSES_TRIED_MAX]:
+            connection = _Socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_STREAM)  # noqa: PLR2004
+            try:
+                connection.settimeout(min(_left(), limits.CONNECT_SECONDS_MAX))
+                connection.connect((str(address), self.port))
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as error:
+                connection.close()
+                failure = error
+            else:
+                return connection
+        assert failure is not None
+        raise failure
+
+
+class _PlainConnection(_Pinned, HTTPConnection):
+    pass
+
+
+class _TlsConnection(_Pinned, HTTPSConnection):
+    pass
+
+
+Connection = _PlainConnection | _TlsConnection
+
+
+class _Pool:
+    """Idle connections by origin, used by many threads; the origin not used for longest goes first."""
+
+    def __init__(self) -> None:
+        self._idle: OrderedDict[str, deque[tuple[Connection, float]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, target: hosts.Url) -> Connection:
+        while True:
+            with self._lock:
+                kept = self._idle.get(target.origin)
+                found = kept.pop() if kept else None
+            if found is None:
+                return self._make(target)
+            connection, since = found
+            if time.monotonic() - since < IDLE_SECONDS_MAX and connection.is_connected:
+                return connection
+            connection.close()
+
+    @staticmethod
+    def _make(target: hosts.Url) -> Connection:
+        if target.scheme == "https":
+            return _TlsConnection(target.host, target.port, ssl_context=_tls())
+        return _PlainConnection(target.host, target.port)
+
+    def give_back(self, target: hosts.Url, connection: Connection) -> None:
+        surplus: list[tuple[Connection, float]] = []
+        with self._lock:
+            kept = self._idle.setdefault(target.origin, deque())
+            self._idle.move_to_end(target.origin)
+            kept.append((connection, time.monotonic()))
+            if len(kept) > CONNECTIONS_PER_HOST_MAX:
+                surplus.append(kept.popleft())
+            if len(self._idle) > HOSTS_MAX:
+                surplus.extend(self._idle.popitem(last=False)[1])
+        for old, _ in surplus:
+            old.close()
+
+    def clear(self) -> None:
+        with self._lock:
+            everything = [connection for kept in self._idle.values() for connection, _ in kept]
+            self._idle.clear()
+        for connection in everything:
+            connection.close()
+
+
+_pool = _Pool()
+
+
+def forget_connections() -> None:
+    """Close what is idle (after a fork, and in tests)."""
+    _pool.clear()
+
+
+# --- the exchange ---
+
+
+def _exchange(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    wait_seconds_max: float,
+    read: Callable[[urllib3.BaseHTTPResponse], tuple[bytes, bool]],
+) -> Answer:
+    target = check(url)
+    sent = {"User-Agent": settings.USER_AGENT, "Accept-Encoding": "gzip", "Host": target.authority, **headers}
+    with _deadline(wait_seconds_max):
+        try:
+            while True:
+                try:
+                    return _once(method, target, body, sent, read)
+                except (ConnectionResetError, BrokenPipeError):
+                    # A kept connection may have been closed by the other side just when we used it: then the next one.
+                    if _state.connected:
+                        raise
+        except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
+            raise TooSlow(f"{target.authority} did not answer within {wait_seconds_max:g} s") from error
+        except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
+            raise Unreachable(f"{target.authority}: {type(error).__name__}: {error}"[: limits.ERROR_CHARACTERS_MAX]) from error
+
+
+def _once(
+    method: str,
+    target: hosts.Url,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    read: Callable[[urllib3.BaseHTTPResponse], tuple[bytes, bool]],
+) -> Answer:
+    connection = _pool.take(target)
+    reusable = False
+    try:
+        connection.request(method, target.target, body=body, headers=headers, preload_content=False)
+        response = connection.getresponse()
+        content, complete = read(response)
+        reusable = complete and response.headers.get("connection", "").lower() != "close" and connection.sock is not None
+        answered = {name.lower(): ", ".join(response.headers.getlist(name)) for name in response.headers}
+        return Answer(status=response.status, headers=answered, body=content, url=str(target))
+    finally:
+        if reusable:
+            _pool.give_back(target, connection)
+        else:
+            connection.close()
+
+
+def _read(response: urllib3.BaseHTTPResponse, *, size_bytes_max: int, cut: bool) -> tuple[bytes, bool]:
+    """The decompressed body, and whether it was read to its end."""
+    parts: list[bytes] = []
+    size = 0
+    while part := response.read(min(READ_BYTES, size_bytes_max + 1 - size), decode_content=True):
+        parts.append(part)
+        size += len(part)
+        if size > size_bytes_max:
+            if not cut:
+                raise AnswerTooLarge(f"more than {size_bytes_max} bytes")
+            return b"".join(parts)[:size_bytes_max], False
+        _left()
+    return b"".join(parts), True
