@@ -3,18 +3,18 @@
 import logging
 import tempfile
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
-from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from server.core import metrics
-from server.web.middleware import DOUBTFUL, is_within
+from server.web import proxies
 
 log = logging.getLogger(__name__)
 _migrated = threading.Event()
@@ -39,7 +39,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @never_cache
 def metrics_page(request: HttpRequest) -> HttpResponse:
     """Prometheus metrics for the addresses of ``TRIBUTARY_METRICS_ALLOWED``; for everybody else there is no such page."""
-    if request.META.get(DOUBTFUL) or not is_within(request.META.get("REMOTE_ADDR", ""), settings.METRICS_ALLOWED):
+    if request.META.get(proxies.DOUBTFUL) or not proxies.is_within(request.META.get("REMOTE_ADDR", ""), settings.METRICS_ALLOWED):
         return HttpResponseNotFound("not found\n", content_type="text/plain; charset=utf-8")
     return HttpResponse(metrics.exposition(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -79,8 +79,9 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-urlpatterns = [
-    path("healthz", healthz, name="healthz"),
-    path("readyz", readyz, name="readyz"),
-    path("metrics", metrics_page, name="metrics"),
-]
+# Path to answer; the outermost middleware looks here before anything else.
+PROBES: Mapping[str, Callable[[HttpRequest], HttpResponse]] = {
+    "/healthz": healthz,
+    "/readyz": readyz,
+    "/metrics": metrics_page,
+}
