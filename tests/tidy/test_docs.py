@@ -150,7 +150,7 @@ def facts_tables() -> str:
     """The two tables of docs/reference/facts.md, as ``server/wiring.py`` has them today."""
     lines = ["| fact | recorded when | subscriber | queue | runs |", "|---|---|---|---|---|"]
     for fact, subscribers in wiring.SUBSCRIBERS.items():
-        said = (inspect.getdoc(fact) or "").replace("\n", " ")
+        said = (inspect.getdoc(fact) or "").replace("\n", " ").replace("``", "`")
         lines += [f"| `{fact.__name__}` | {said} | `{each.name}` | {each.queue} | {runs(each)} |" for each in subscribers]
         if not subscribers:
             lines.append(f"| `{fact.__name__}` | {said} | nobody yet | | |")
