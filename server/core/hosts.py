@@ -120,7 +120,7 @@ def parse_url(text: str) -> Url:
     scheme = scheme.lower()
     if not separator or scheme not in DEFAULT_PORTS:
         raise BadAddress(f"not an http address: {text[:100]!r}")
-    end = min((index for index in (rest.find(mark) for mark in "/?#") if index >= 0), default=len(rest))
+    end = _authority_end(rest)
     authority, tail = rest[:end], rest[end:]
     if not _TARGET.fullmatch(tail):
         raise BadAddress(f"characters that do not belong into an address: {text[:100]!r}")
@@ -135,6 +135,20 @@ def parse_url(text: str) -> Url:
         target=f"{path}?{query}" if query else path,
         fragment=fragment,
     )
+
+
+def _authority_end(rest: str) -> int:
+    return min((index for index in (rest.find(mark) for mark in "/?#") if index >= 0), default=len(rest))
+
+
+def canonical_url(text: str) -> str:
+    """``text`` with scheme, host and port in canonical form and every other character as it came: how ids are kept.
+
+    Raises BadAddress.
+    """
+    url = parse_url(text)
+    rest = text.partition("://")[2]
+    return url.origin + rest[_authority_end(rest) :]
 
 
 def origin(text: str) -> str:
