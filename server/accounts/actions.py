@@ -18,7 +18,7 @@ from server.accounts.following import (
     unfollow,
 )
 from server.accounts.models import Account, AccountKey, Block, Follow, Mute, User
-from server.accounts.remote import RemoteProfile, account_fields, one_line
+from server.accounts.remote import RemoteProfile, account_fields, one_line, paragraphs
 from server.core import clock, facts, keys, limits, locators
 from server.core.errors import Conflict, Invalid, NotAllowed, NotFound
 
@@ -98,7 +98,7 @@ def update_profile(
     check_may_act(by)
     if account.pk != by.pk:
         raise NotAllowed("This is not your profile.")
-    bio = bio.strip().replace("\r\n", "\n")
+    bio = paragraphs(bio)
     if len(bio) > limits.BIO_CHARACTERS_MAX:
         raise Invalid(f"At most {limits.BIO_CHARACTERS_MAX} characters.", field="bio")
     account.display_name = _checked_name(display_name)

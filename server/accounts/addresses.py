@@ -49,6 +49,9 @@ def check_handle(handle: str) -> None:
     if not LOCAL_HANDLE.fullmatch(handle):
         message = f"A handle has 1 to {limits.HANDLE_CHARACTERS_MAX} letters (a to z), digits or underscores."
         raise Invalid(message, field="handle")
+    if handle.isdigit():
+        # Only digits would be taken for the id of an account.
+        raise Invalid("A handle has at least one letter or underscore.", field="handle")
     if handle.lower() in RESERVED_HANDLES:
         raise Conflict("This handle is reserved. Choose another one.", field="handle")
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
-from server.accounts.addresses import parse_address
+from server.accounts.addresses import LOCAL_HANDLE, parse_address
 from server.accounts.models import Account, AccountKey, Block, Follow, Mute
+from server.accounts.remote import one_line
 from server.core.errors import Invalid, NotFound
 
 
@@ -63,7 +64,7 @@ def by_uri(uri: str) -> Account | None:
 
 def local_by_handle(handle: str) -> Account:
     """The local account called ``handle`` in any case of letters. Raises NotFound, also when it is deleted or suspended."""
-    found = active().filter(handle__iexact=handle, domain="").first()
+    found = active().filter(handle__iexact=handle, domain="").first() if LOCAL_HANDLE.fullmatch(handle) else None
     if found is None:
         raise NotFound("There is no such account.")
     return found
@@ -114,7 +115,7 @@ def is_blocked(by: Account, who: Account) -> bool:
 
 def search(text: str) -> QuerySet[Account]:
     """Accounts whose handle or name begins with ``text``, local ones and the longest known first."""
-    bare = text.strip().removeprefix("@")
+    bare = one_line(text).removeprefix("@")
     handle, _, host = bare.partition("@")
     if not handle:
         return Account.objects.none()

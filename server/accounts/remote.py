@@ -1,5 +1,6 @@
 """What another server says about one of its people, made safe to keep."""
 
+import unicodedata
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ from server.core.errors import Invalid, NotAllowed
 # What Mastodon allows in a profile text.
 _TAGS = {"p", "br", "span", "a", "del", "pre", "code", "em", "strong", "b", "i", "u", "ul", "ol", "li", "blockquote"}
 _ATTRIBUTES = {"a": {"href"}}
+# Embeddings, overrides and isolates, by which a name could turn around the words beside it.
+_DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ def account_fields(profile: RemoteProfile) -> dict[str, object]:
 def is_web_url(text: str) -> bool:
     """True for an https address we may keep and link to (http too where loopback hosts are allowed)."""
     schemes = {"https", "http"} if settings.ALLOW_LOOPBACK else {"https"}
-    if len(text) > limits.URL_CHARACTERS_MAX or any(character.isspace() for character in text):
+    if len(text) > limits.URL_CHARACTERS_MAX or not text.isprintable() or " " in text:
         return False
     try:
         parts = urlsplit(text)
@@ -68,13 +71,23 @@ def is_web_url(text: str) -> bool:
 
 def one_line(text: str) -> str:
     """``text`` without control and direction-override characters, runs of space made one."""
-    return " ".join("".join(character for character in text if character.isprintable() or character.isspace()).split())
+    return " ".join("".join(character for character in text if _may_stand(character) or character.isspace()).split())
+
+
+def paragraphs(text: str) -> str:
+    """``text`` without control and direction-override characters, its line ends ``\\n``, no space around it."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(character for character in lines if _may_stand(character) or character == "\n").strip()
+
+
+def _may_stand(character: str) -> bool:
+    return unicodedata.category(character) not in {"Cc", "Cs"} and character not in _DIRECTION_OVERRIDES
 
 
 def clean_html(html: str) -> str:
     """Profile HTML with nothing in it that runs, loads or looks like a part of our own page."""
     return nh3.clean(
-        html[: limits.REMOTE_TEXT_CHARACTERS_MAX],
+        paragraphs(html[: limits.REMOTE_TEXT_CHARACTERS_MAX]),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         url_schemes={"https", "http"},

@@ -41,6 +41,12 @@ def test_only_the_owner_changes_a_profile(world: World) -> None:
     assert [task.payload for task in Task.objects.all()] == [{"account_id": world.alice.pk}]
 
 
+def test_control_characters_go_and_joined_emoji_stay(world: World) -> None:
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    change(world.alice, world.alice, display_name=f"\u202eA\x00\n {family}\ud800", bio=f" one\r\ntwo\x00\x1b {family} \u2066")
+    assert (world.alice.display_name, world.alice.bio) == (f"A {family}", f"one\ntwo {family}")
+
+
 @pytest.mark.parametrize(("field", "text"), [("display_name", "x" * 65), ("bio", "x" * 501)])
 def test_too_long_texts_are_refused_by_field(world: World, field: str, text: str) -> None:
     with pytest.raises(Invalid) as refusal:
