@@ -18,6 +18,7 @@ from server.videos.facts import (
     VideoDeleted,
     VideoEdited,
     VideoPublished,
+    VideoUnpublished,
 )
 
 
@@ -26,8 +27,9 @@ def _federation(function: Callable[..., None]) -> Subscriber:
 
 
 SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
-    UploadFinished: [Subscriber(function=jobs.transcode, queue="transcode", atomic=False, lease_seconds=60, tries_max=5)],
+    UploadFinished: [Subscriber(function=jobs.transcode, queue="transcode", atomic=False, lease_seconds=20, tries_max=5)],
     VideoPublished: [_federation(outbox.announce_video)],
+    VideoUnpublished: [_federation(outbox.delete_video)],
     VideoEdited: [_federation(outbox.update_video)],
     VideoDeleted: [_federation(outbox.delete_video), Subscriber(function=jobs.forget_files, atomic=False)],
     CommentAdded: [_federation(outbox.announce_comment)],
@@ -54,4 +56,5 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "forget_old_signatures": (inbox.forget_old_signatures, 3600.0),
     "forget_old_deliveries": (delivery.forget_old, 3600.0),
     "forget_abandoned_uploads": (jobs.forget_abandoned_uploads, 3600.0),
+    "fail_given_up_transcodes": (jobs.fail_given_up, 300.0),
 }

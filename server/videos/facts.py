@@ -1,4 +1,4 @@
-"""What happens to videos, and what local people do with them. (What remote people do arrives already told.)"""
+"""What happens to videos, and what local people do with them; what remote people do arrives already told."""
 
 from dataclasses import dataclass
 
@@ -15,6 +15,13 @@ class UploadFinished(Fact):
 @dataclass(frozen=True, kw_only=True)
 class VideoPublished(Fact):
     """A local video became public."""
+
+    video_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoUnpublished(Fact):
+    """A local video was taken back by its owner, who may publish it again; other servers must drop it."""
 
     video_id: int
 
