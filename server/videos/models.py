@@ -29,7 +29,9 @@ class Video(models.Model):
     uri = models.URLField(max_length=URL_MAX, unique=True)
     url = models.URLField(max_length=URL_MAX)
     is_local = models.BooleanField()
-    state = models.CharField(max_length=12, choices=[(name, name) for name in states.STATES], default=states.UPLOADING, db_index=True)
+    state = models.CharField(
+        max_length=12, choices=[(name, name) for name in states.STATES], default=states.UPLOADING, db_index=True
+    )
     visibility = models.CharField(max_length=10, choices=[("public", "public"), ("unlisted", "unlisted")], default="public")
     publish_when_ready = models.BooleanField(default=True)
     # Why the last transcode failed, in words for the owner.
@@ -68,7 +70,9 @@ class Video(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["-published_at"], name="video_newest", condition=models.Q(state="published", visibility="public")),
+            models.Index(
+                fields=["-published_at"], name="video_newest", condition=models.Q(state="published", visibility="public")
+            ),
             models.Index(fields=["account", "-published_at"], name="video_by_account"),
         ]
 
