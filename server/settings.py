@@ -13,6 +13,7 @@ from server.core import limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
+VERSION = "1.0.0"
 
 # Where the instance lives.
 ORIGIN: str = env.str("TRIBUTARY_ORIGIN", default="http://localhost:8000").rstrip("/")
@@ -52,6 +53,7 @@ TRUSTED_PROXIES: list[str] = env.list("TRIBUTARY_TRUSTED_PROXIES", default=[])
 INSTALLED_APPS = [
     "server",
     "server.core",
+    "server.identity",
     "server.accounts",
     "server.videos",
     "server.moderation",
@@ -257,7 +259,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tributary API",
     "DESCRIPTION": "Short video that communities own: the verbs of the web pages, for programs.",
-    "VERSION": "1.0.0",
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -277,7 +279,7 @@ CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_CREDENTIALS = False
 
 # Federation.
-USER_AGENT = f"Tributary/1.0 (+{ORIGIN})"
+USER_AGENT = f"Tributary/{VERSION} (+{ORIGIN})"
 
 # What operators see.
 LOG_FORMAT: str = env.str("TRIBUTARY_LOG_FORMAT", default="json")

@@ -6,6 +6,7 @@ from federation import delivery, inbox, outbox
 from federation.facts import ActivityReceived
 from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered, FollowRequested, FollowWithdrawn
 from server.core.facts import Fact, Subscriber
+from server.identity.facts import HomeMoved, IdentityChanged
 from server.videos import jobs
 from server.videos.facts import (
     CommentAdded,
@@ -43,6 +44,8 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     FollowWithdrawn: [_federation(outbox.withdraw_follow)],
     AccountUpdated: [_federation(outbox.update_account)],
     AccountDeleted: [_federation(outbox.delete_account)],
+    IdentityChanged: [],
+    HomeMoved: [],
     ActivityReceived: [Subscriber(function=inbox.handle, queue="federation", atomic=False)],
 }
 

@@ -1,0 +1,235 @@
+"""The verbs of identities: begin, accept what a log says, offer a home, leave, arrive. Each checks, changes, records."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+
+from server.core import clock, facts, keys
+from server.core.errors import Conflict, Invalid, NotFound, WrongState
+from server.identity import hostgrant, keylog, queries
+from server.identity.facts import HomeMoved, IdentityChanged
+from server.identity.keylog import PolicyLog
+from server.identity.models import CustodyKey, HomeOffer, Identity, KeyLogLine
+
+OFFER_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a new home tells the old one: the challenge, and the keys the next entry must name."""
+
+    nonce: str
+    scid: str
+    audience: str
+    home: keylog.Home
+    user_key: str
+    root_key_hash: str
+
+
+@transaction.atomic
+def create_identity(*, handle: str, home_key: str) -> Identity:
+    """A new identity for the local ``handle``, its keys in this server's custody, which the log says. Records IdentityChanged."""
+    moment = clock.now()
+    first, following, user = (_new_key(role) for role in ("root", "root", "user"))
+    document = keylog.first_document(queries.home_of(handle=handle, home_key=home_key), user_key=user.public, custody="server")
+    log = keylog.genesis(
+        document=document,
+        key=_open(first),
+        next_keys=[keylog.key_hash(following.public)],
+        now=moment,
+        loopback=settings.ALLOW_LOOPBACK,
+    )
+    identity = _store(log, known=None)
+    # The key of entry 1 is spent: it is never written down.
+    for held in (following, user):
+        held.identity = identity
+        held.save()
+    return identity
+
+
+@transaction.atomic
+def accept_log(*, data: bytes, requested: str | None = None) -> Identity:
+    """Take a log from anywhere: verify it, hold it against the pin, keep what is new. Records IdentityChanged, HomeMoved.
+
+    Any source is equal, for the log proves itself. Raises KeyLogError (V1-V16 by name); then nothing has changed.
+    """
+    log = keylog.verify_policy(data, now=clock.now(), caps=keylog.SOFT, requested=requested, loopback=settings.ALLOW_LOOPBACK)
+    known = Identity.objects.select_for_update().filter(scid=log.scid).first()
+    if known is not None:
+        keylog.check_pin(log, pinned=known.lines.values_list("version_id", flat=True))
+    return _store(log, known=known)
+
+
+@transaction.atomic
+def offer_home(*, scid: str, handle: str, actor_uri: str, home_key: str) -> Offer:
+    """Make this instance ready to become the home of ``scid`` under the local ``handle``; good for one day, used once."""
+    root, user = _new_key("root"), _new_key("user")
+    root.save()
+    user.save()
+    nonce = secrets.token_urlsafe(24)
+    HomeOffer.objects.filter(actor_uri=actor_uri, claimed_at=None).delete()
+    HomeOffer.objects.create(
+        nonce=nonce,
+        scid=scid,
+        actor_uri=actor_uri,
+        handle=handle,
+        home_key=home_key,
+        root_key=root,
+        user_key=user,
+        expires_at=clock.now() + timedelta(seconds=OFFER_SECONDS),
+    )
+    return open_offer(actor_uri=actor_uri)
+
+
+def open_offer(*, actor_uri: str) -> Offer:
+    """The offer that stands for the local ``actor_uri``. Raises NotFound when there is none or its day is over."""
+    found = (
+        HomeOffer.objects.filter(actor_uri=actor_uri, claimed_at=None, expires_at__gt=clock.now())
+        .select_related("root_key", "user_key")
+        .first()
+    )
+    if found is None:
+        raise NotFound("No move to this account is expected. Begin it at the new home.")
+    return Offer(
+        nonce=found.nonce,
+        scid=found.scid,
+        audience=settings.ORIGIN,
+        home=queries.home_of(handle=found.handle, home_key=found.home_key),
+        user_key=found.user_key.public,
+        root_key_hash=keylog.key_hash(found.root_key.public),
+    )
+
+
+def sign_move(*, identity: Identity, offer: Offer) -> tuple[PolicyLog, dict[str, Any]]:
+    """The log with one more entry that names the home of ``offer``, and the HostGrant for it. Stores nothing.
+
+    Under server custody all keys pass to the new home: the entry commits to the new home's root key, so that it alone
+    can write what follows, and its first entry takes a ``#user`` key of its own (``arrive``). Raises WrongState when
+    the keys are not held here, Conflict when the offer is for somebody else.
+    """
+    if offer.scid != identity.scid:
+        raise Conflict("The other home expects another identity.")
+    log = queries.log_of(identity)
+    root = _committed_root(identity, log)
+    moved = keylog.move(
+        log,
+        home=offer.home,
+        key=root,
+        next_keys=[offer.root_key_hash],
+        now=clock.now(),
+        loopback=settings.ALLOW_LOOPBACK,
+    )
+    user = queries.custody_key(identity, "user", public=keylog.document.read(moved.head.entry.state).user.multikey)
+    grant = hostgrant.make_host_grant(moved, audience=offer.audience, nonce=offer.nonce, key=user, now=clock.now())
+    return moved, grant
+
+
+@transaction.atomic
+def leave_home(*, identity: Identity, moved: PolicyLog) -> Identity:
+    """The new home has taken ``identity``: keep the new entry, destroy the keys held here. Records HomeMoved."""
+    kept = accept_log(data=moved.data, requested=identity.scid)
+    if kept.is_home:
+        raise WrongState("The log still names this instance as the home.")
+    CustodyKey.objects.filter(identity=kept).delete()
+    return kept
+
+
+@transaction.atomic
+def arrive(*, data: bytes, grant: Mapping[str, Any]) -> Identity:
+    """Become the home of an identity: its log names us, and its HostGrant answers our challenge (rule V18).
+
+    The next entry is written at once: it replaces the ``#user`` key, which the old home still knows, by our own.
+    Raises KeyLogError, GrantRefused, NotFound; then nothing has changed and the challenge is still open.
+    """
+    offered = HomeOffer.objects.select_for_update().filter(nonce=str(grant.get("nonce", ""))).first()
+    if offered is None:
+        raise NotFound("No move with this challenge is expected here.")
+    log = keylog.verify_policy(data, now=clock.now(), caps=keylog.SOFT, requested=offered.scid, loopback=settings.ALLOW_LOOPBACK)
+    fresh = offered.claimed_at is None and offered.expires_at > clock.now()
+    granted = hostgrant.accept_host_grant(
+        grant, log=log, audience=settings.ORIGIN, nonce=offered.nonce, now=clock.now(), nonce_is_fresh=fresh
+    )
+    if (granted.actor, granted.home_key) != (offered.actor_uri, offered.home_key):
+        raise Conflict("The move names another account or another key than was offered.")
+    if keylog.key_hash(offered.root_key.public) not in log.head.parameters.next_key_hashes:
+        raise Invalid("The log does not commit to the key of its new home.")
+    accept_log(data=data, requested=offered.scid)
+    following = _new_key("root")
+    ours = keylog.rotate_user(
+        log,
+        user_key=offered.user_key.public,
+        key=_open(offered.root_key),
+        next_keys=[keylog.key_hash(following.public)],
+        now=clock.now(),
+        loopback=settings.ALLOW_LOOPBACK,
+    )
+    identity = accept_log(data=ours.data, requested=offered.scid)
+    identity.host_grant = dict(grant)
+    identity.save(update_fields=["host_grant"])
+    following.identity = identity
+    following.save()
+    CustodyKey.objects.filter(id=offered.user_key_id).update(identity=identity)
+    offered.claimed_at = clock.now()
+    offered.save(update_fields=["claimed_at"])
+    return identity
+
+
+def _committed_root(identity: Identity, log: PolicyLog) -> Any:
+    for held in CustodyKey.objects.filter(identity=identity, role="root"):
+        if keylog.key_hash(held.public) in log.head.parameters.next_key_hashes:
+            return _open(held)
+    raise WrongState("The key for the next entry of this log is not held here.")
+
+
+def _new_key(role: str) -> CustodyKey:
+    pair = keys.make_ed25519()
+    return CustodyKey(role=role, public=pair.public, private_sealed=pair.private_sealed)
+
+
+def _open(held: CustodyKey) -> Any:
+    return queries.SigningKey(keys.unseal(held.private_sealed))
+
+
+def _store(log: PolicyLog, *, known: Identity | None) -> Identity:
+    """Keep the versions of ``log`` that ``known`` lacks, and move the pin."""
+    document = keylog.document.read(log.head.entry.state)
+    have = known.head_number if known is not None else 0
+    if known is not None and have == len(log.versions):
+        Identity.objects.filter(scid=known.scid).update(checked_at=clock.now())
+        return known
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(document.actor))
+    freeze = max(keylog.payout_freeze(log, number) for number in range(have + 1, len(log.versions) + 1))
+    frozen_until = clock.now() + freeze if freeze else (known.payouts_frozen_until if known is not None else None)
+    was_home = known is not None and known.is_home
+    identity, _ = Identity.objects.update_or_create(
+        scid=log.scid,
+        defaults={
+            "did": log.did.text,
+            "actor_uri": document.actor,
+            "home_origin": origin,
+            "is_home": origin == settings.ORIGIN,
+            "custody": document.custody,
+            "head_number": len(log.versions),
+            "head_version_id": log.head.entry.version_id,
+            "payouts_frozen_until": frozen_until,
+            "changed_at": clock.now(),
+            "checked_at": clock.now(),
+            **({"host_grant": None} if known is not None and known.actor_uri != document.actor else {}),
+        },
+    )
+    KeyLogLine.objects.bulk_create(
+        KeyLogLine(identity=identity, number=number, version_id=version.entry.version_id, line=version.entry.line)
+        for number, version in enumerate(log.versions, start=1)
+        if number > have
+    )
+    facts.record(IdentityChanged(scid=identity.scid, version_id=identity.head_version_id))
+    if was_home and not identity.is_home:
+        assert known is not None
+        facts.record(HomeMoved(scid=identity.scid, old_actor_uri=known.actor_uri, new_actor_uri=identity.actor_uri))
+    return identity
