@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 
-from server.core import clock, facts, limits
+from server.core import clock, facts, limits, metrics
 from server.core.errors import TributaryError
 from server.core.models import Task
 
@@ -96,7 +96,9 @@ def run(task: Task) -> None:
             _extend(lease)
             subscriber.function(fact)
             _forget(lease)
+        metrics.tasks_run_total.labels(task.subscriber, "done").inc()
     except LeaseLost:
+        metrics.tasks_run_total.labels(task.subscriber, "lost").inc()
         log.info("lease lost", extra={"task": task.id, "subscriber": task.subscriber})
     except Exception as error:
         _note_failure(task, subscriber, error)
@@ -116,6 +118,7 @@ def _note_failure(task: Task, subscriber: facts.Subscriber, error: Exception) ->
     if (isinstance(error, TributaryError) and error.permanent) or task.attempts >= subscriber.tries_max:
         _bury(task, text)
         return
+    metrics.tasks_run_total.labels(task.subscriber, "retry").inc()
     wait_seconds_max = min(limits.TASK_BACKOFF_SECONDS_MAX, limits.TASK_BACKOFF_SECONDS_MIN * 2**task.attempts)
     log.warning("task failed, will be tried again", extra={"task": task.id, "subscriber": task.subscriber, "error": text[-500:]})
     Task.objects.filter(id=task.id, lease_token=task.lease_token).update(
@@ -127,6 +130,7 @@ def _note_failure(task: Task, subscriber: facts.Subscriber, error: Exception) ->
 
 
 def _bury(task: Task, text: str) -> None:
+    metrics.tasks_run_total.labels(task.subscriber, "dead").inc()
     log.error("task given up", extra={"task": task.id, "subscriber": task.subscriber, "error": text[-500:]})
     Task.objects.filter(id=task.id, lease_token=task.lease_token).update(
         lease_token=None, lease_until=None, dead_at=clock.now(), last_error=text[-limits.ERROR_CHARACTERS_MAX :]
