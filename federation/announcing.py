@@ -1,0 +1,93 @@
+"""Activities of our people, as they leave. Each has one stable id: sent twice, it is the same activity."""
+
+from typing import Any
+
+from federation import translate
+from federation.translate import audience, with_context
+from federation.wire.json import JsonObject
+from server.accounts.models import Account
+from server.core import clock
+from server.core.snowflake import make_id
+from server.videos.models import Comment, Video
+
+
+def _activity(kind: str, uri: str, actor: str, object_: Any, **fields: Any) -> JsonObject:
+    return with_context({"id": uri, "type": kind, "actor": actor, "object": object_, **fields})
+
+
+def _addressed(document: JsonObject) -> JsonObject:
+    return {"to": document["to"], "cc": document["cc"]}
+
+
+def create(document: JsonObject) -> JsonObject:
+    """A Note was posted."""
+    return _activity(
+        "Create",
+        f"{document['id']}/activity",
+        document["attributedTo"],
+        document,
+        published=document["published"],
+        **_addressed(document),
+    )
+
+
+def update_note(document: JsonObject) -> JsonObject:
+    """A Note was changed; ``updated`` makes the id."""
+    uri = f"{document['id']}#updates/{document['updated']}"
+    return _activity("Update", uri, document["attributedTo"], document, updated=document["updated"], **_addressed(document))
+
+
+def delete(uri: str, author: Account) -> JsonObject:
+    """A Note is gone."""
+    return _activity("Delete", f"{uri}#delete", author.uri, translate.tombstone(uri), **audience(author, public=True))
+
+
+def like(uri: str, by: Account, video: Video) -> JsonObject:
+    """``by`` likes ``video``."""
+    return _activity("Like", uri, by.uri, video.uri, to=[video.account.uri])
+
+
+def announce(uri: str, by: Account, video: Video) -> JsonObject:
+    """``by`` passes ``video`` on to her followers."""
+    return _activity("Announce", uri, by.uri, video.uri, **audience(by, public=True, mentioned=[video.account]))
+
+
+def undo(activity: JsonObject) -> JsonObject:
+    """The activity is taken back; it is embedded with its id, as other servers want it."""
+    inner = {name: value for name, value in activity.items() if name != "@context"}
+    addressed = {name: inner[name] for name in ("to", "cc") if name in inner}
+    return _activity("Undo", f"{inner['id']}#undo", inner["actor"], inner, **addressed)
+
+
+def follow(uri: str, follower: Account, target: Account) -> JsonObject:
+    """``follower`` asks to follow ``target``."""
+    return _activity("Follow", uri, follower.uri, target.uri, to=[target.uri])
+
+
+def answer(follow_uri: str, follower: Account, target: Account, *, accepted: bool) -> JsonObject:
+    """``target`` answers a Follow. The id is new each time: a repeated Follow is answered again."""
+    kind = "Accept" if accepted else "Reject"
+    inner = {"id": follow_uri, "type": "Follow", "actor": follower.uri, "object": target.uri}
+    return _activity(kind, f"{target.uri}#{kind.lower()}s/{make_id()}", target.uri, inner, to=[follower.uri])
+
+
+def update_person(account: Account) -> JsonObject:
+    """A profile was changed."""
+    uri = f"{account.uri}#updates/{int(account.updated_at.timestamp() * 1_000_000)}"
+    updated = clock.iso(account.updated_at)
+    return _activity("Update", uri, account.uri, translate.person(account), updated=updated, **audience(account, public=True))
+
+
+def delete_person(account: Account) -> JsonObject:
+    """An account was closed."""
+    return _activity("Delete", f"{account.uri}#delete", account.uri, account.uri, **audience(account, public=True))
+
+
+def create_video(video: Video) -> JsonObject:
+    """The Create of a published video."""
+    return create(translate.note(video))
+
+
+def create_comment(comment: Comment) -> JsonObject:
+    """The Create of a comment."""
+    return create(translate.comment_note(comment))

@@ -1,0 +1,54 @@
+"""How this door answers: documents with media type, ETag and Vary, and refusals as problem+json (RFC 9457)."""
+
+import hashlib
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response, patch_vary_headers
+
+from federation.translate import tombstone, with_context
+from federation.wire import json
+from federation.wire.json import JsonObject
+from server.core.errors import TributaryError
+
+MEDIA_TYPE = "application/activity+json"
+PROBLEM_TYPE = "application/problem+json"
+CACHE_SECONDS = 60
+
+
+def wants_activity(request: HttpRequest) -> bool:
+    """Does the Accept header ask for ActivityPub JSON rather than for a page? Without a clear wish it is a page."""
+    preferred = request.get_preferred_type(["text/html", MEDIA_TYPE, "application/ld+json"])
+    return preferred in {MEDIA_TYPE, "application/ld+json"}
+
+
+def document(request: HttpRequest, content: JsonObject, *, status: int = HTTPStatus.OK) -> HttpResponse:
+    """``content`` with its ``@context``; 304 when the asker has it already."""
+    body = json.dump(with_context(content)).encode()
+    response = HttpResponse(body, status=status, content_type=MEDIA_TYPE)
+    response.headers["ETag"] = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    response.headers["Cache-Control"] = f"public, max-age={CACHE_SECONDS}"
+    patch_vary_headers(response, ["Accept"])
+    if status != HTTPStatus.OK or request.method not in {"GET", "HEAD"}:
+        return response
+    conditional = get_conditional_response(request, etag=response.headers["ETag"], response=response)
+    return conditional if isinstance(conditional, HttpResponse) else response
+
+
+def gone(request: HttpRequest, uri: str) -> HttpResponse:
+    """410 and a Tombstone."""
+    return document(request, tombstone(uri), status=HTTPStatus.GONE)
+
+
+def problem(error: TributaryError, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """The refusal ``error`` for the other server's log: status, stable code, reason, and a sentence."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "code": error.code,
+        "reason": getattr(error, "reason", error.code),
+        "detail": str(error),
+    }
+    return HttpResponse(json.dump(body), status=error.status, content_type=PROBLEM_TYPE, headers=dict(headers or {}))

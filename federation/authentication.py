@@ -1,0 +1,161 @@
+"""Rule R2: who sent this request? The answer is a verified activity and the row of its actor, or a named refusal.
+
+The actor is the one the activity names, and the key must stand in her own document, fetched from her own origin. The
+key's address in the signature header is therefore compared and never fetched: it cannot send us anywhere.
+"""
+
+import hashlib
+import threading
+from datetime import timedelta
+
+from django.core.cache import cache
+
+from federation import tombstones
+from federation.fetch import Busy, fetch_actor
+from federation.fetch.actors import find
+from federation.models import Actor
+from federation.peers import DomainBlocked, own_hosts, require_welcome
+from federation.wire import activities, json, signatures
+from federation.wire.activities import Activity, Delete
+from federation.wire.keys import BadKey, Key
+from federation.wire.signatures import BadSignature, Claim, Message, Signed
+from federation.wire.verified import Verified
+from server.accounts import queries
+from server.core import clock, hosts, limits
+from server.core.errors import NotAllowed, TributaryError
+
+# Requests with unknown keys make us fetch: few at a time, few per server and minute, and each failure is remembered.
+FETCHES_AT_ONCE_MAX = 4
+FETCHES_PER_HOST_AND_MINUTE_MAX = 60
+FAILURE_REMEMBERED_SECONDS = 60
+
+_fetches = threading.BoundedSemaphore(FETCHES_AT_ONCE_MAX)
+
+
+class ForeignActor(NotAllowed):
+    """The activity speaks for somebody who did not sign it."""
+
+    code = "foreign_actor"
+
+
+class ForeignId(NotAllowed):
+    """The activity has an id of another server than its actor's."""
+
+    code = "foreign_id"
+
+
+class Suspended(NotAllowed):
+    """This account may not act here."""
+
+    code = "suspended"
+
+
+class TooManyStrangers(TributaryError):
+    """Too many unknown senders at once; try again in a minute."""
+
+    code, status = "too_many_strangers", 429
+
+
+class NothingToDelete(TributaryError):
+    """Somebody unknown deletes herself: there is nothing to do, and nobody needs to be asked who she was."""
+
+    code, status, permanent = "nothing_to_delete", 202, True
+
+
+def authenticate(message: Message) -> tuple[Verified[Activity], Verified[Signed], Actor]:
+    """The activity in ``message``, proof of who signed it, and the sender's row.
+
+    Cheap checks come first; the network is asked last, and only for senders that pass them. Raises BadSignature, BadKey,
+    BadJson, Malformed, ForeignActor, ForeignId, DomainBlocked, Suspended, TooManyStrangers, NothingToDelete.
+    """
+    claim = signatures.read(message)
+    signatures.check(claim, now=clock.now(), own_hosts=own_hosts())
+    activity = activities.read(json.parse(message.body))
+    _check_origins(activity, claim)
+    actor = _sender(activity, claim)
+    verified = _verify(claim, actor)
+    if verified is None:
+        actor = _refetched(actor)
+        verified = _verify(claim, actor)
+    if verified is None:
+        raise BadSignature("wrong_signature")
+    if actor.uri != activity.actor:
+        raise ForeignActor
+    if actor.account is not None and not queries.is_active(actor.account):
+        raise Suspended
+    return verified.narrow(lambda _: activity), verified, actor
+
+
+def _check_origins(activity: Activity, claim: Claim) -> None:
+    try:
+        require_welcome(activity.actor)
+    except DomainBlocked:
+        raise
+    except NotAllowed as error:
+        raise ForeignActor("the activity speaks for somebody here") from error
+    if not hosts.same_origin(activity.uri, activity.actor):
+        raise ForeignId
+    try:
+        if not hosts.same_origin(claim.key_id, activity.actor):
+            raise ForeignActor
+    except hosts.BadAddress as error:
+        raise BadSignature("malformed_key_id") from error
+
+
+def _sender(activity: Activity, claim: Claim) -> Actor:
+    known = find(activity.actor)
+    if known is None and isinstance(activity, Delete) and activity.object_uri == activity.actor:
+        raise NothingToDelete
+    if known is None and tombstones.is_buried(activity.actor):
+        raise Suspended("this account was deleted")
+    if known is None:
+        return _fetched(activity.actor, seconds_old_max=limits.ACTOR_KEY_CACHE_SECONDS)
+    if known.fetched_at < clock.now() - timedelta(seconds=limits.ACTOR_KEY_CACHE_SECONDS) and _may_refetch(known):
+        try:
+            return _fetched(known.uri, seconds_old_max=limits.ACTOR_KEY_CACHE_SECONDS)
+        except BadSignature:
+            # Her server is away for the moment (or she is gone and this is her farewell): the key we have must do.
+            return known
+    return known
+
+
+def _verify(claim: Claim, actor: Actor) -> Verified[Signed] | None:
+    """None when the key is not the right one, which a fresh copy may mend. Every other fault raises BadSignature or BadKey."""
+    key = Key(id=actor.key_id, owner=actor.uri, pem=actor.public_key_pem)
+    try:
+        return signatures.verify(claim, key, now=clock.now(), own_hosts=own_hosts())
+    except BadSignature as error:
+        if error.reason in {"wrong_signature", "wrong_key"}:
+            return None
+        raise
+
+
+def _refetched(actor: Actor) -> Actor:
+    if not _may_refetch(actor):
+        raise BadSignature("wrong_signature")
+    return _fetched(actor.uri, seconds_old_max=0)
+
+
+def _may_refetch(actor: Actor) -> bool:
+    """At most one refetch of an actor in ``ACTOR_KEY_REFETCH_SECONDS_MIN``, in whatever process: bad signatures cost one GET."""
+    return cache.add(f"refetch:{actor.pk}", 1, limits.ACTOR_KEY_REFETCH_SECONDS_MIN)
+
+
+def _fetched(uri: str, *, seconds_old_max: float) -> Actor:
+    name = hashlib.sha256(uri.encode()).hexdigest()
+    if cache.get(f"no-key:{name}"):
+        raise BadSignature("key_not_available")
+    host = hosts.parse_url(uri).authority
+    cache.add(f"fetches:{host}", 0, 60)
+    if cache.incr(f"fetches:{host}") > FETCHES_PER_HOST_AND_MINUTE_MAX or not _fetches.acquire(blocking=False):
+        raise TooManyStrangers
+    try:
+        return fetch_actor(uri, seconds_old_max=seconds_old_max)
+    except BadKey:
+        raise
+    except TributaryError as error:
+        if not isinstance(error, Busy):
+            cache.set(f"no-key:{name}", 1, FAILURE_REMEMBERED_SECONDS)
+        raise BadSignature("key_not_available", f"the sender could not be looked up: {error}") from error
+    finally:
+        _fetches.release()

@@ -1,0 +1,85 @@
+"""Other servers: who they are to us, and whether we talk to them at all."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F, Q
+
+from federation.models import Delivery, Peer
+from server.core import clock, facts, hosts, limits
+from server.core.errors import NotAllowed
+from server.moderation import queries as moderation
+
+# "Last heard of" need not be exact to the second, and a row written by every request is a bottleneck.
+NOTED_SECONDS = 60
+
+
+class DomainBlocked(NotAllowed):
+    """We have no dealings with that server."""
+
+    code = "domain_blocked"
+
+
+def own_hosts() -> frozenset[str]:
+    """The canonical hosts under which this server may be addressed."""
+    return frozenset({settings.HOST})
+
+
+def require_welcome(uri: str) -> None:
+    """Raise DomainBlocked when the server of ``uri`` is blocked, NotAllowed when it is this very server."""
+    authority = hosts.parse_url(uri).authority
+    if authority in own_hosts():
+        raise NotAllowed("this is an address of our own")
+    if moderation.is_domain_blocked(authority):
+        raise DomainBlocked
+
+
+def peer_of(uri: str) -> Peer:
+    """The row of the server of ``uri``, made when it is new."""
+    peer, _ = Peer.objects.get_or_create(host=hosts.parse_url(uri).authority)
+    return peer
+
+
+def note_received(peer: Peer) -> None:
+    """A verified message came from ``peer``: it lives, so what waits for it may go at once."""
+    moment = clock.now()
+    if peer.failures or peer.open_until:
+        revive(peer)
+    if peer.last_received_at is None or peer.last_received_at < moment - timedelta(seconds=NOTED_SECONDS):
+        Peer.objects.filter(pk=peer.pk).update(last_received_at=moment)
+
+
+def revive(peer: Peer) -> None:
+    """Close the breaker of ``peer`` and let its waiting deliveries go now."""
+    moment = clock.now()
+    Peer.objects.filter(pk=peer.pk).update(failures=0, open_until=None, last_error="")
+    if Delivery.objects.filter(host=peer.host, state="waiting", next_try_at__gt=moment).update(next_try_at=moment):
+        facts.ring("federation")
+
+
+def note_delivered(host: str, moment: datetime) -> None:
+    """A delivery to ``host`` succeeded."""
+    peer, _ = Peer.objects.get_or_create(host=host)
+    if peer.failures or peer.open_until:
+        revive(peer)
+    if peer.last_delivered_at is None or peer.last_delivered_at < moment - timedelta(seconds=NOTED_SECONDS):
+        Peer.objects.filter(pk=peer.pk).update(last_delivered_at=moment)
+
+
+def note_failed(host: str, why: str) -> None:
+    """A delivery to ``host`` failed for a reason that lies with the host; after too many it is left alone for a while."""
+    moment = clock.now()
+    peer, _ = Peer.objects.get_or_create(host=host)
+    Peer.objects.filter(pk=peer.pk).update(failures=F("failures") + 1, last_error=why[: limits.ERROR_CHARACTERS_MAX])
+    peer.refresh_from_db(fields=["failures"])
+    beyond = peer.failures - limits.HOST_FAILURES_MAX
+    if beyond >= 0:
+        # Each failed probe doubles the pause, up to one probe a day.
+        seconds = min(limits.DELIVERY_BACKOFF_SECONDS_MAX, limits.HOST_OPEN_SECONDS * 2 ** min(beyond, 10))
+        pause(host, moment + timedelta(seconds=seconds))
+
+
+def pause(host: str, until: datetime) -> None:
+    """Send nothing to ``host`` before ``until`` (never shortens a pause)."""
+    shorter = Q(open_until=None) | Q(open_until__lt=until)
+    Peer.objects.filter(shorter, host=host).update(open_until=until)

@@ -1,0 +1,237 @@
+"""Our rows as ActivityStreams documents. Nothing here writes or sends.
+
+Shapes follow what other servers check before they accept anything (``docs/reference/federation.md``): ``to`` and ``cc`` are
+always arrays, a video's ``url`` is always a text, keys are SPKI in PEM, HTML is only what Mastodon shows.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+
+from federation import keyring
+from federation.wire.json import JsonObject
+from federation.wire.objects import PUBLIC
+from server.accounts import queries as accounts
+from server.accounts.models import Account, AccountKey
+from server.core import clock, locators, storage
+from server.core.keys import instance_key
+from server.videos import queries as videos
+from server.videos.captions import as_html
+from server.videos.models import Comment, Video
+
+CONTEXT: list[Any] = [
+    "https://www.w3.org/ns/activitystreams",
+    "https://w3id.org/security/v1",
+    "https://w3id.org/security/multikey/v1",
+    {
+        "manuallyApprovesFollowers": "as:manuallyApprovesFollowers",
+        "sensitive": "as:sensitive",
+        "movedTo": {"@id": "as:movedTo", "@type": "@id"},
+        "alsoKnownAs": {"@id": "as:alsoKnownAs", "@type": "@id"},
+        "Hashtag": "as:Hashtag",
+        "toot": "http://joinmastodon.org/ns#",
+        "blurhash": "toot:blurhash",
+        "discoverable": "toot:discoverable",
+        "indexable": "toot:indexable",
+        "gts": "https://gotosocial.org/ns#",
+        "interactionPolicy": {"@id": "gts:interactionPolicy", "@type": "@id"},
+        "canLike": {"@id": "gts:canLike", "@type": "@id"},
+        "canReply": {"@id": "gts:canReply", "@type": "@id"},
+        "canAnnounce": {"@id": "gts:canAnnounce", "@type": "@id"},
+        "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
+        "automaticApproval": {"@id": "gts:automaticApproval", "@type": "@id"},
+        "manualApproval": {"@id": "gts:manualApproval", "@type": "@id"},
+    },
+]
+
+
+def with_context(document: JsonObject) -> JsonObject:
+    """``document`` as it stands alone, with the ``@context`` that explains its terms."""
+    return {"@context": CONTEXT, **document}
+
+
+def absolute(address: str) -> str:
+    """``address`` as others must see it: with our origin when it is relative to our site."""
+    return f"{settings.ORIGIN}{address}" if address.startswith("/") else address
+
+
+# --- actors ---
+
+
+def instance_actor() -> JsonObject:
+    """The instance itself: it signs our fetches and speaks for nobody."""
+    uri = locators.instance_actor_uri()
+    return {
+        "id": uri,
+        "type": "Application",
+        "preferredUsername": settings.HOST.partition(":")[0],
+        "name": settings.INSTANCE_NAME,
+        "summary": settings.INSTANCE_DESCRIPTION,
+        "url": f"{settings.ORIGIN}/about",
+        "inbox": f"{settings.ORIGIN}/inbox",
+        "outbox": f"{uri}/outbox",
+        "endpoints": {"sharedInbox": f"{settings.ORIGIN}/inbox"},
+        "manuallyApprovesFollowers": True,
+        "discoverable": False,
+        "publicKey": _public_key(uri, instance_key(keyring.MAIN_KEY, "rsa").public),
+    }
+
+
+def person(account: Account) -> JsonObject:
+    """A local account as a Person."""
+    uri = account.uri
+    document: JsonObject = {
+        "id": uri,
+        "type": "Person",
+        "preferredUsername": account.handle,
+        "name": account.name,
+        "summary": as_html(account.bio, link_of_tag=videos.tag_url, link_of_mention=lambda _: None),
+        "url": account.url,
+        "inbox": f"{uri}/inbox",
+        "outbox": f"{uri}/outbox",
+        "followers": followers_uri(account),
+        "following": f"{uri}/following",
+        "endpoints": {"sharedInbox": f"{settings.ORIGIN}/inbox"},
+        "manuallyApprovesFollowers": account.manually_approves_followers,
+        "discoverable": True,
+        "indexable": True,
+        "published": clock.iso(account.created_at),
+        "publicKey": _public_key(uri, accounts.signing_key(account).public),
+        "assertionMethod": [_multikey(uri, key) for key in account.keys.filter(algorithm="ed25519").order_by("id")],
+    }
+    if account.avatar_file:
+        document["icon"] = {"type": "Image", "mediaType": "image/jpeg", "url": absolute(storage.url(account.avatar_file))}
+    if account.also_known_as:
+        document["alsoKnownAs"] = list(account.also_known_as)
+    if account.moved_to is not None:
+        document["movedTo"] = account.moved_to.uri
+    return document
+
+
+def _public_key(owner: str, pem: str) -> JsonObject:
+    return {"id": keyring.key_id(owner), "owner": owner, "publicKeyPem": pem}
+
+
+def _multikey(owner: str, key: AccountKey) -> JsonObject:
+    # FEP-521a.
+    return {"id": f"{owner}#{key.name}", "type": "Multikey", "controller": owner, "publicKeyMultibase": key.public}
+
+
+def followers_uri(account: Account) -> str:
+    """The collection of a local account's followers; for a remote one, empty when it is not known."""
+    if account.is_local:
+        return f"{account.uri}/followers"
+    actor = getattr(account, "actor", None)
+    return actor.followers_uri if actor is not None else ""
+
+
+# --- posts ---
+
+
+def note(video: Video) -> JsonObject:
+    """A local video as a Note with a video file attached: what Mastodon, Pixelfed, Loops and GoToSocial show."""
+    uri = video.uri
+    mentioned = list(videos.mentioned(video.caption).values())
+    document: JsonObject = {
+        "id": uri,
+        "type": "Note",
+        "attributedTo": video.account.uri,
+        "content": str(videos.caption_as_html(video)),
+        "url": video.url,
+        "summary": None,
+        "inReplyTo": None,
+        "sensitive": video.sensitive,
+        "published": clock.iso(video.published_at or video.created_at),
+        **audience(video.account, public=video.visibility == "public", mentioned=mentioned),
+        "attachment": [_attachment(video)],
+        "tag": [*_hashtags(video), *map(_mention, mentioned)],
+        "likes": {"id": f"{uri}/likes", "type": "Collection", "totalItems": video.like_count},
+        "shares": {"id": f"{uri}/shares", "type": "Collection", "totalItems": video.share_count},
+        "replies": {"id": f"{uri}/replies", "type": "Collection", "totalItems": video.comment_count},
+        "interactionPolicy": _interaction_policy(video),
+    }
+    if video.edited_at is not None:
+        document["updated"] = clock.iso(video.edited_at)
+    if video.language:
+        document["contentMap"] = {video.language: document["content"]}
+    return document
+
+
+def _attachment(video: Video) -> JsonObject:
+    playback = videos.playback(video)
+    document: JsonObject = {
+        "type": "Document",
+        "mediaType": "video/mp4",
+        "url": absolute(playback.mp4_url),
+        "name": video.alt_text or None,
+        "width": video.width,
+        "height": video.height,
+    }
+    if video.blurhash:
+        document["blurhash"] = video.blurhash
+    if video.duration_ms is not None:
+        document["duration"] = duration(video.duration_ms)
+    if playback.poster_url:
+        document["icon"] = {"type": "Image", "mediaType": "image/jpeg", "url": absolute(playback.poster_url)}
+    return document
+
+
+def duration(milliseconds: int) -> str:
+    """``PT34S``: plain whole seconds, at least one, the only form that every server reads."""
+    return f"PT{max(1, math.floor(milliseconds / 1000 + 0.5))}S"
+
+
+def _hashtags(video: Video) -> list[JsonObject]:
+    names = video.hashtags.order_by("name").values_list("name", flat=True)
+    return [{"type": "Hashtag", "name": f"#{name}", "href": videos.tag_url(name)} for name in names]
+
+
+def _mention(account: Account) -> JsonObject:
+    return {"type": "Mention", "href": account.uri, "name": f"@{account.handle}@{account.domain or settings.HOST}"}
+
+
+def _interaction_policy(video: Video) -> JsonObject:
+    everybody = {"automaticApproval": [PUBLIC], "manualApproval": []}
+    nobody = {"automaticApproval": [video.account.uri], "manualApproval": []}
+    return {
+        "canLike": everybody,
+        "canReply": everybody if video.comments_open else nobody,
+        "canAnnounce": everybody if video.visibility == "public" else nobody,
+        "canQuote": everybody if video.visibility == "public" else nobody,
+    }
+
+
+def audience(author: Account, *, public: bool, mentioned: Sequence[Account] = ()) -> JsonObject:
+    """``to`` and ``cc`` as arrays: the public first when the post is public, second when it is only unlisted."""
+    followers = followers_uri(author)
+    named = [account.uri for account in mentioned]
+    if public:
+        return {"to": [PUBLIC], "cc": [followers, *named]}
+    return {"to": [followers], "cc": [PUBLIC, *named]}
+
+
+def comment_note(comment: Comment) -> JsonObject:
+    """A local comment as a Note that replies to the video or to the comment above it."""
+    answered = comment.parent if comment.parent is not None else comment.video
+    others = {answered.account, *videos.mentioned(comment.text).values()} - {comment.account}
+    named = sorted(others, key=lambda account: account.pk)
+    return {
+        "id": comment.uri,
+        "type": "Note",
+        "attributedTo": comment.account.uri,
+        "inReplyTo": answered.uri,
+        "content": str(videos.comment_as_html(comment)),
+        "url": comment.url or comment.uri,
+        "summary": None,
+        "sensitive": False,
+        "published": clock.iso(comment.created_at),
+        **audience(comment.account, public=True, mentioned=named),
+        "tag": [_mention(account) for account in named],
+    }
+
+
+def tombstone(uri: str) -> JsonObject:
+    """What stands where something was."""
+    return {"id": uri, "type": "Tombstone"}
