@@ -148,6 +148,19 @@ def verify_canonical(data: bytes, proof: Mapping[str, Any], *, public: bytes, no
     return checked
 
 
+def plain_created(proof: Any) -> datetime:
+    """When the proof of a document of our own formats was made.
+
+    Raises BadProof unless it has exactly the six members that ``create_proof`` writes, with ``created`` in UTC and seconds.
+    """
+    if not isinstance(proof, Mapping) or proof.keys() != _REQUIRED | {"created"}:
+        raise BadProof("a proof has exactly the six members of eddsa-jcs-2022")
+    try:
+        return canonical.parse_time(proof["created"])
+    except (ValueError, TypeError) as error:
+        raise BadProof(f"created: {error}") from error
+
+
 def did_key_of_method(verification_method: Any) -> str:
     """The Multikey of ``did:key:X#X``. Raises BadProof unless body and fragment are byte for byte the same Ed25519 key."""
     if not isinstance(verification_method, str) or not verification_method.startswith("did:key:"):

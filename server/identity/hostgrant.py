@@ -169,7 +169,8 @@ def check_host_grant(grant: Mapping[str, Any], *, log: PolicyLog, audience: str,
         raise WrongAudience
     if (grant["homeKey"], grant["actor"]) != (document.home.multikey, document.actor):
         raise WrongHome
-    created = _check_signature(grant, document, now)
+    _check_signature(grant, document, now)
+    created = proofs.plain_created(grant["proof"])
     expires = canonical.parse_time(grant["expires"])
     if not timedelta(0) < expires - created <= timedelta(seconds=LIFE_SECONDS_MAX):
         raise LivesTooLong
@@ -188,8 +189,7 @@ def check_host_grant(grant: Mapping[str, Any], *, log: PolicyLog, audience: str,
 def _check_form(grant: Mapping[str, Any]) -> None:
     if grant.keys() != _MEMBERS:
         raise BadGrantForm("a host grant has exactly the members of version 1")
-    texts = _MEMBERS - {"v", "proof"}
-    if not all(isinstance(grant[name], str) for name in texts) or not isinstance(grant["proof"], dict):
+    if not all(isinstance(grant[name], str) for name in _MEMBERS - {"v", "proof"}):
         raise BadGrantForm("a member is of the wrong kind")
     if grant["type"] != "HostGrant" or isinstance(grant["v"], bool) or grant["v"] != 1:
         raise BadGrantForm("this is not a HostGrant of version 1")
@@ -197,7 +197,8 @@ def _check_form(grant: Mapping[str, Any]) -> None:
         raise BadGrantForm("the nonce is too short or too long")
     try:
         canonical.parse_time(grant["expires"])
-    except ValueError as error:
+        proofs.plain_created(grant["proof"])
+    except (ValueError, proofs.BadProof) as error:
         raise BadGrantForm(str(error)) from error
 
 
@@ -208,15 +209,11 @@ def _document(log: PolicyLog, version_id: str) -> Document:
         raise WrongVersion(str(error)) from error
 
 
-def _check_signature(grant: Mapping[str, Any], document: Document, now: datetime) -> datetime:
-    proof = grant["proof"]
-    if proof.get("verificationMethod") != document.user_method:
+def _check_signature(grant: Mapping[str, Any], document: Document, now: datetime) -> None:
+    if grant["proof"]["verificationMethod"] != document.user_method:
         raise WrongKey
     public = canonical.multikey_ed25519_decode(document.user.multikey)
     try:
-        checked = proofs.verify_proof(grant, proof, public=public, now=now)
+        proofs.verify_proof(grant, grant["proof"], public=public, now=now)
     except (proofs.BadProof, proofs.BadSignature) as error:
         raise WrongKey(str(error)) from error
-    if checked.created is None:
-        raise BadGrantForm("the proof does not say when it was made")
-    return checked.created

@@ -68,28 +68,28 @@ def verify_receipt(
     """The receipt, if the instance at the origin ``replica`` signed it with the key ``public``. Raises ReceiptRefused."""
     _check_form(receipt)
     proof = receipt["proof"]
-    if receipt["replica"] != replica or proof.get("verificationMethod") != verification_method:
+    if receipt["replica"] != replica or proof["verificationMethod"] != verification_method:
         raise WrongReplica
     try:
-        checked = proofs.verify_proof(receipt, proof, public=public, now=now)
+        proofs.verify_proof(receipt, proof, public=public, now=now)
     except (proofs.BadProof, proofs.BadSignature) as error:
         raise WrongReplica(str(error)) from error
-    if checked.created is None:
-        raise BadReceiptForm("the proof does not say when it was made")
-    if checked.created > now + timedelta(seconds=CLOCK_SKEW_SECONDS):
+    first_seen = proofs.plain_created(proof)
+    if first_seen > now + timedelta(seconds=CLOCK_SKEW_SECONDS):
         raise FromTheFuture
-    return Receipt(receipt["scid"], receipt["versionId"], receipt["replica"], checked.created)
+    return Receipt(receipt["scid"], receipt["versionId"], receipt["replica"], first_seen)
 
 
 def _check_form(receipt: Mapping[str, Any]) -> None:
     if receipt.keys() != _MEMBERS:
         raise BadReceiptForm("a receipt has exactly the members of version 1")
-    if not all(isinstance(receipt[name], str) for name in _MEMBERS - {"v", "proof"}) or not isinstance(receipt["proof"], dict):
+    if not all(isinstance(receipt[name], str) for name in _MEMBERS - {"v", "proof"}):
         raise BadReceiptForm("a member is of the wrong kind")
     if receipt["type"] != "Receipt" or isinstance(receipt["v"], bool) or receipt["v"] != 1:
         raise BadReceiptForm("this is not a Receipt of version 1")
     try:
         canonical.multihash_sha256_decode(receipt["scid"])
         version_number(receipt["versionId"])
-    except (ValueError, KeyLogError) as error:
+        proofs.plain_created(receipt["proof"])
+    except (ValueError, KeyLogError, proofs.BadProof) as error:
         raise BadReceiptForm(str(error)) from error

@@ -27,7 +27,8 @@ from server.identity.keylog.forks import Branch, ForkEvidence, find_fork, settle
 from server.identity.keylog.limits import HARD, SOFT, Caps
 from server.identity.keylog.objects import check_object
 from server.identity.keylog.pins import check_pin
-from server.identity.keylog.replay import PolicyLog, SpecLog, Version, extend, verify_policy, verify_spec
+from server.identity.keylog.replay import PolicyLog, SpecLog, extend, verify_policy, verify_spec
+from server.identity.keylog.rules import Version
 from server.identity.keylog.waits import effect_wait, payout_freeze
 
 __all__ = [

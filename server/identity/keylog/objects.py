@@ -6,7 +6,8 @@ from typing import Any
 
 from server.identity.keylog import limits
 from server.identity.keylog.errors import V17Object
-from server.identity.keylog.replay import PolicyLog, Version
+from server.identity.keylog.replay import PolicyLog
+from server.identity.keylog.rules import Version
 
 
 def check_object(log: PolicyLog, *, scid: str, key: str, created: datetime, covered_at: datetime | None = None) -> Version:

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from server.identity.keylog.replay import PolicyLog, Version, custody_of
+from server.identity.keylog.replay import PolicyLog, custody_of
+from server.identity.keylog.rules import Version
 
 UNDER_OWNER = timedelta(hours=72)
 UNDER_SERVER = timedelta(days=7)
