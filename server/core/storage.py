@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import os
 import re
 import secrets
@@ -30,34 +31,44 @@ def put_file(path: Path, extension: str) -> str:
     Crash-safe and idempotent: the bytes are synced under a passing name before they get their own, so a name that
     exists is whole. Raises StorageFull, with nothing left behind.
     """
+    name = name_of(path, extension)
+    with path.open("rb") as source:
+        _put(source, path.stat().st_size, name)
+    return name
+
+
+def name_of(path: Path, extension: str) -> str:
+    """The name that ``put_file`` would give."""
     with path.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()
-        source.seek(0)
-        return _put(source, path.stat().st_size, f"{digest[:2]}/{digest}.{extension}")
+    return f"{digest[:2]}/{digest}.{extension}"
 
 
 def put_bytes(data: bytes, extension: str) -> str:
     """Store ``data`` as ``put_file`` does."""
-    import io
-
     digest = hashlib.sha256(data).hexdigest()
-    return _put(io.BytesIO(data), len(data), f"{digest[:2]}/{digest}.{extension}")
+    name = f"{digest[:2]}/{digest}.{extension}"
+    _put(io.BytesIO(data), len(data), name)
+    return name
 
 
-def _put(source: BinaryIO, size: int, name: str) -> str:
+def _put(source: BinaryIO, size: int, name: str) -> None:
     if not NAME.fullmatch(name):
         msg = f"not a name of a stored file: {name}"
         raise ValueError(msg)
     if exists(name):
-        return name
+        return
     if settings.S3_BUCKET:
-        return default_storage.save(name, File(source))
+        default_storage.save(name, File(source))
+        return
     require_room(size, settings.MEDIA_ROOT)
     target = settings.MEDIA_ROOT / name
     passing = settings.MEDIA_ROOT / "tmp" / secrets.token_hex(16)
     try:
-        for folder in (passing.parent, target.parent):
-            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        passing.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not target.parent.exists():
+            target.parent.mkdir(mode=0o755, exist_ok=True)
+            sync_folder(settings.MEDIA_ROOT)
         with passing.open("xb") as file:
             shutil.copyfileobj(source, file, limits.UPLOAD_CHUNK_BYTES)
             sync(file)
@@ -67,7 +78,6 @@ def _put(source: BinaryIO, size: int, name: str) -> str:
     except OSError as error:
         passing.unlink(missing_ok=True)
         raise full(error) from error
-    return name
 
 
 def full(error: OSError) -> Exception:
@@ -136,11 +146,8 @@ def require_room(size: int, folder: Path) -> None:
         raise StorageFull
 
 
-def forget_passing(*, older_than_seconds: float, moment: float) -> int:
-    """Remove what writers killed half-way left before ``moment - older_than_seconds`` (POSIX time). Returns how many."""
-    forgotten = 0
+def forget_passing(moment: float) -> None:
+    """Remove what writers that were killed half-way left before ``moment`` (POSIX time)."""
     for path in (settings.MEDIA_ROOT / "tmp").glob("*"):
-        if path.stat().st_mtime < moment - older_than_seconds:
+        if path.stat().st_mtime < moment:
             path.unlink(missing_ok=True)
-            forgotten += 1
-    return forgotten

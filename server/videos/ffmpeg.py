@@ -14,6 +14,8 @@ class Unusable(TributaryError):
     code, status, permanent = "unusable", 422, True
 
 
+ENDS_EARLY = "The file ends early: a part of it is missing. Perhaps it was copied or uploaded before it was complete."
+
 # Decoders that run on what people upload. Everything else stays shut (CVE-2026-8461 was a decoder nobody needed).
 VIDEO_DECODERS = ("h264", "hevc", "mpeg4", "mjpeg", "vp8", "vp9", "libdav1d", "av1", "prores")
 AUDIO_DECODERS = (
@@ -52,6 +54,7 @@ class Probe:
     height: int
     coded_pixels: int
     frames_per_second: Fraction | None
+    is_hdr: bool
     video_codec: str
     audio_codec: str | None
     streams: int
@@ -78,10 +81,12 @@ def probe_argv(binary: str, source: str, container_name: str) -> list[str]:
 # ffmpeg indents streams by two spaces and metadata by more, so a title cannot pretend to be a stream.
 _DURATION = re.compile(r"^  Duration: (?:(\d+):(\d\d):(\d\d)\.(\d\d)|N/A)", re.MULTILINE)
 _STREAM = re.compile(r"^  Stream #0:\d+.*?: (Video|Audio|Subtitle|Data|Attachment)(?:: (\w+))?(.*)$", re.MULTILINE)
-_SIZE = re.compile(r", (\d+)x(\d+)(?: \[SAR (\d+):(\d+) DAR \d+:\d+\])?")
+_SIZE = re.compile(r", (\d+)x(\d+)\b")
+_PIXEL_SHAPE = re.compile(r"\bSAR (\d+):(\d+) DAR ")
+_HDR = re.compile(r"\b(smpte2084|arib-std-b67)\b")
 _RATE = re.compile(r", ([\d.]+)(k?) fps\b")
 _RATE_GUESSED = re.compile(r", ([\d.]+)(k?) tbr\b")
-_TURNED = re.compile(r"displaymatrix: rotation of (-?[\d.]+) degrees")
+_TURNED = re.compile(r"display ?matrix: rotation of (-?[\d.]+) degrees", re.IGNORECASE)
 # Rates that cameras really use, which ffmpeg prints rounded.
 _NTSC = {Fraction(n * 1000, 1001) for n in (24, 30, 60, 120)}
 
@@ -90,18 +95,22 @@ def parse_probe(said: str) -> Probe:
     """Read the stderr of ``probe_argv``. Raises Unusable when there is no picture in the file."""
     streams = list(_STREAM.finditer(said))
     pictures = [(at, each) for at, each in enumerate(streams) if each[1] == "Video" and "(attached pic)" not in each[3]]
+    if "moov atom not found" in said:
+        raise Unusable(ENDS_EARLY)
     if not streams:
-        raise Unusable("This file is damaged or incomplete: no video could be found in it.")
+        raise Unusable("This file is damaged: no video could be found in it.")
     if not pictures:
         raise Unusable("There is no video in this file.")
     at, video = pictures[0]
     size = _SIZE.search(video[3])
     if size is None or int(size[1]) == 0 or int(size[2]) == 0:
-        raise Unusable("This file is damaged or incomplete: the video has no size.")
+        raise Unusable("This file is damaged: the video has no size.")
     width, height = int(size[1]), int(size[2])
     pixels = width * height
-    if size[3] and int(size[3]) and int(size[4]):
-        width = max(1, round(width * int(size[3]) / int(size[4])))
+    # The container may say another shape than the codec; it is printed last and wins.
+    shapes = [(int(each[1]), int(each[2])) for each in _PIXEL_SHAPE.finditer(video[3])]
+    if shapes and all(shapes[-1]):
+        width = max(1, round(Fraction(width) * Fraction(*shapes[-1])))
     end = streams[at + 1].start() if at + 1 < len(streams) else len(said)
     turned = _TURNED.search(said, video.end(), end)
     if turned and round(abs(float(turned[1])) / 90) % 2 == 1:
@@ -113,6 +122,7 @@ def parse_probe(said: str) -> Probe:
         height=height,
         coded_pixels=pixels,
         frames_per_second=_rate(video[3]),
+        is_hdr=_HDR.search(video[3]) is not None,
         video_codec=video[2] or "none",
         audio_codec=(sounds[0][2] or "none") if sounds else None,
         streams=len(streams),

@@ -1,13 +1,7 @@
 """Work on files that a worker does when told: transcode, forget. Each may be run again at any time, whole or half done."""
 
 import logging
-import os
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
@@ -19,8 +13,8 @@ from server.core.models import Task
 from server.videos import actions, states, transcoding, uploads
 from server.videos.facts import UploadFinished, VideoDeleted
 from server.videos.ffmpeg import Unusable
-from server.videos.models import Rendition, Upload, Video
-from server.videos.result import TranscodeResult
+from server.videos.models import Upload, Video
+from server.videos.workfolders import forget_unused, sweep_older_than, work_folder
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +33,13 @@ class Withdrawn(TributaryError):
 def transcode(fact: UploadFinished) -> None:
     """Make the renditions of an uploaded video and publish it, or say why not.
 
-    What a crash leaves behind: before the files are stored, a working folder that the next run of this video removes;
-    after that, stored files that the next run makes again under the same names, because the same upload gives the
-    same bytes; after ``mark_transcoded``, the upload, which the next run forgets. A full disk is told to the owner at
-    once instead of being tried again and again: disks rarely get empty within minutes, and her upload is kept.
+    1. Work in a folder of its own. A crash leaves the folder; the next run sweeps it.
+    2. Store the files. A crash leaves the folder with the names of what it stored; the next run sweeps both.
+    3. Write the rows, in one transaction. Before it nothing is published, after it everything.
+    4. Forget the upload. A crash before leaves it; the next run finds the video made and only forgets.
+
+    What cannot become better by itself is told to the owner, who may retry: unusable files, and a full disk too, since
+    disks rarely get empty within the minutes a worker would try. Everything else is the worker's to try again.
     """
     video = Video.objects.filter(pk=fact.video_id).first()
     upload = Upload.objects.filter(video_id=fact.video_id).first()
@@ -54,27 +51,18 @@ def transcode(fact: UploadFinished) -> None:
         _fail(video, FILE_GONE)
         return
     try:
-        with _working_copy(video, upload) as source:
+        with work_folder(video, upload) as source:
             result = transcoding.transcode(source, on_progress=lambda percent: _note_progress(video, percent))
-        _finish(video, upload, result)
-    except Withdrawn:
-        return
+            actions.mark_transcoded(video=video, result=result)
+        actions.forget_upload(upload=upload)
+    except (Withdrawn, WrongState):
+        log.info("no longer waiting for its transcode", extra={"video": video.pk})
     except StorageFull:
         log.error("disk full during a transcode", extra={"video": video.pk})  # noqa: TRY400 (the trace says nothing more)
         _fail(video, DISK_FULL)
     except Unusable as error:
         log.info("upload not usable", extra={"video": video.pk, "why": str(error)})
         _fail(video, str(error))
-
-
-def _finish(video: Video, upload: Upload, result: TranscodeResult) -> None:
-    try:
-        actions.mark_transcoded(video=video, result=result)
-    except WrongState:
-        # Deleted meanwhile, or another worker was first: then these very files are in use, and stay.
-        forget_unused(result.files)
-    else:
-        actions.forget_upload(upload=upload)
 
 
 def _fail(video: Video, why: str) -> None:
@@ -91,25 +79,6 @@ def _note_progress(video: Video, percent: int) -> None:
         raise Withdrawn
 
 
-@contextmanager
-def _working_copy(video: Video, upload: Upload) -> Iterator[Path]:
-    """The upload by a second name, alone in a fresh folder; both are gone afterwards."""
-    base = settings.UPLOAD_DIR / "work"
-    base.mkdir(mode=0o700, exist_ok=True)
-    for leftover in base.glob(f"{video.pk}-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    folder = base / f"{video.pk}-{secrets.token_hex(8)}"
-    folder.mkdir(mode=0o700)
-    try:
-        source = folder / "source"
-        os.link(uploads.path_of(upload), source)
-        yield source
-    except OSError as error:
-        raise storage.full(error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def forget_files(fact: VideoDeleted) -> None:
     """Remove every file of a deleted video that no other row names."""
     video = Video.objects.filter(pk=fact.video_id, state=states.DELETED).first()
@@ -119,26 +88,14 @@ def forget_files(fact: VideoDeleted) -> None:
     if upload is not None:
         actions.forget_upload(upload=upload)
     names = {video.poster_file, video.mp4_file} - {""}
-    for playlist, media in video.renditions.values_list("playlist_file", "media_file"):
-        names |= {playlist, media}
+    for pair in video.renditions.values_list("playlist_file", "media_file"):
+        names.update(pair)
     with transaction.atomic():
-        # In one transaction with the deletion below it: a crash between leaves rows, and the next run goes on with them.
+        # One transaction: after a crash the rows still name what is left, and the next run goes on with it.
         storage.hold(names)
         video.renditions.all().delete()
         Video.objects.filter(pk=video.pk).update(poster_file="", mp4_file="", mp4_bytes=None, blurhash="")
         forget_unused(names)
-
-
-@transaction.atomic
-def forget_unused(names: frozenset[str] | set[str]) -> None:
-    """Remove those of the stored files that no row names."""
-    storage.hold(names)
-    for name in sorted(names):
-        if not (
-            Video.objects.filter(Q(poster_file=name) | Q(mp4_file=name)).exists()
-            or Rendition.objects.filter(Q(playlist_file=name) | Q(media_file=name)).exists()
-        ):
-            storage.delete(name)
 
 
 def forget_abandoned_uploads() -> None:
@@ -153,10 +110,8 @@ def forget_abandoned_uploads() -> None:
     for path in settings.UPLOAD_DIR.iterdir():
         if path.is_file() and path.name not in known and path.stat().st_mtime < leftovers_before:
             path.unlink(missing_ok=True)
-    for folder in (settings.UPLOAD_DIR / "work").glob("*"):
-        if folder.stat().st_mtime < leftovers_before:
-            shutil.rmtree(folder, ignore_errors=True)
-    storage.forget_passing(older_than_seconds=_LEFTOVER_SECONDS, moment=moment.timestamp())
+    sweep_older_than(leftovers_before)
+    storage.forget_passing(leftovers_before)
 
 
 def fail_given_up() -> None:

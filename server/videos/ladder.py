@@ -79,7 +79,7 @@ def transcode_argv(
         # More than a tenth of broken frames is a broken file, not a scratch.
         "-max_error_rate", "0.1",
         *ffmpeg.input_options(container_name), "-t", str(seconds_max + 1), "-i", f"file:{source}",
-        "-filter_complex", _graph(plans, rate), "-filter_complex_threads", "2",
+        "-filter_complex", _graph(probe, plans, rate), "-filter_complex_threads", "2",
     ]  # fmt: skip
     for number, plan in enumerate(plans):
         argv += _encode(number, plan, silent=probe.audio_codec is None)
@@ -110,19 +110,30 @@ def transcode_argv(
 _CLEAN = ["-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn", "-fflags", "+bitexact", "-flags", "+global_header+bitexact"]
 
 
-def _graph(plans: tuple[Plan, ...], rate: Fraction) -> str:
-    """Split one decoded picture into every rung and a poster: the most typical of the first frames, two a second."""
-    largest = plans[0]
-    names = [f"v{at}" for at in range(len(plans))]
-    parts = [
-        f"[0:V:0]fps={rate.numerator}/{rate.denominator}:start_time=0,split={len(plans) + 1}"
-        + "".join(f"[i{n}]" for n in names)
-        + "[ip]"
-    ]
-    for name, plan in zip(names, plans, strict=True):
-        parts.append(f"[i{name}]scale={plan.width}:{plan.height}:flags=bicubic,setsar=1,format=yuv420p[{name}]")
-    parts.append(f"[ip]fps=2:start_time=0,scale={largest.width}:{largest.height},setsar=1,thumbnail=20,format=yuvj420p[poster]")
-    return ";".join(parts)
+# From the wide range of a phone's HDR to the range every screen shows; without this such videos look grey.
+_TO_SDR = (
+    "zscale=transfer=linear:npl=100,format=gbrpf32le,zscale=primaries=bt709,tonemap=hable:desat=0,"
+    "zscale=transfer=bt709:matrix=bt709:range=tv,"
+)
+
+
+def _graph(probe: Probe, plans: tuple[Plan, ...], rate: Fraction) -> str:
+    """Scale the picture to the largest rung, make the others and the poster from that.
+
+    The poster is the most typical of the first twenty half seconds (``thumbnail``).
+    """
+    largest, *others = plans
+    hdr = _TO_SDR if probe.is_hdr else ""
+    shared = f"fps={rate.numerator}/{rate.denominator}:start_time=0,scale={_size(largest)},setsar=1,{hdr}format=yuv420p"
+    ends = ["[v0]", *(f"[i{number}]" for number, _ in enumerate(others, 1)), "[ip]"]
+    parts = [f"[0:V:0]{shared},split={len(ends)}{''.join(ends)}"]
+    parts += [f"[i{number}]scale={_size(plan)},setsar=1[v{number}]" for number, plan in enumerate(others, 1)]
+    twice_a_second = "select='isnan(prev_selected_t)+gte(t-prev_selected_t,0.5)'"
+    return ";".join([*parts, f"[ip]{twice_a_second},thumbnail=20,format=yuvj420p[poster]"])
+
+
+def _size(plan: Plan) -> str:
+    return f"{plan.width}:{plan.height}:flags=bicubic"
 
 
 def _encode(number: int, plan: Plan, *, silent: bool) -> list[str]:

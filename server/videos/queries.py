@@ -7,9 +7,10 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.safestring import SafeString, mark_safe
 
+from server.accounts.addresses import canonical_host
 from server.accounts.models import Account, Block, Mute
 from server.core import storage
-from server.core.errors import NotFound
+from server.core.errors import Invalid, NotFound
 from server.videos import captions, richtext, states
 from server.videos.models import Comment, Hashtag, Video
 
@@ -130,7 +131,7 @@ def tag_url(name: str) -> str:
 
 def mentioned(text: str) -> dict[str, Account]:
     """The accounts ``text`` addresses, by the way they are written there (without the @). Unknown ones are left out."""
-    wanted = {written: _handle_and_domain(written) for written in captions.mentions(text)}
+    wanted = {written: key for written in captions.mentions(text) if (key := _handle_and_domain(written)) is not None}
     if not wanted:
         return {}
     any_of = Q()
@@ -143,9 +144,15 @@ def mentioned(text: str) -> dict[str, Account]:
     return {written: found[key] for written, key in wanted.items() if key in found}
 
 
-def _handle_and_domain(written: str) -> tuple[str, str]:
+def _handle_and_domain(written: str) -> tuple[str, str] | None:
     handle, _, domain = written.lower().partition("@")
-    return handle, "" if domain == settings.HOST else domain
+    if not domain:
+        return handle, ""
+    try:
+        host = canonical_host(domain)
+    except Invalid:
+        return None
+    return handle, "" if host == settings.HOST else host
 
 
 def _mention_links(text: str) -> dict[str, str]:
