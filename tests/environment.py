@@ -11,6 +11,8 @@ from server.secrets import ensure
 _data = Path(tempfile.mkdtemp(prefix="tributary-test-"))
 atexit.register(shutil.rmtree, _data, ignore_errors=True)
 ensure(_data)
+# WhiteNoise warns where nobody has collected static files yet.
+(_data / "static").mkdir()
 os.environ.setdefault("TRIBUTARY_ORIGIN", "http://localhost:8000")
 os.environ["TRIBUTARY_DATA_DIR"] = str(_data)
 os.environ.setdefault("TRIBUTARY_ALLOW_LOOPBACK", "true")
