@@ -1,24 +1,18 @@
 """The one way out: every outbound HTTP request of the server's own code goes through here.
 
-A name is resolved once, every answer must be a public address (``hosts.is_public``), and the connection goes to the
-address that was checked, with the TLS name kept: what is checked is what is used. No proxy from the environment, no
-redirect is followed (the caller asks again for the next hop, which is checked again), one deadline for the whole
-exchange however slowly the other side drips, and a cap on the decompressed body.
-
-``settings.ALLOW_LOOPBACK`` (development and tests) lets ``localhost``, ``*.localhost``, ``127.0.0.1`` and ``[::1]``
-be reached, over http and on any port, and nothing else that is not public.
+What was checked (``reach``) is what is used: connections go to the vetted address, with the TLS name kept. No proxy from
+the environment, no redirect is followed (the caller asks again for the next hop, which is checked again), one deadline
+for the whole exchange however slowly the other side drips, and a cap on the decompressed body.
 """
 
-import contextlib
 import functools
 import http.client
-import ipaddress
 import socket
 import ssl
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,46 +20,27 @@ import urllib3
 from django.conf import settings
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from server.core import hosts, limits
-from server.core.errors import TributaryError
+from server.core import hosts, limits, reach
+from server.core.reach import AnswerTooLarge, Blocked, HttpError, TooSlow, Unreachable, check
 
-PORTS = frozenset({80, 443})
+__all__ = [
+    "Answer",
+    "AnswerTooLarge",
+    "Blocked",
+    "HttpError",
+    "TooSlow",
+    "Unreachable",
+    "check",
+    "forget_connections",
+    "get",
+    "post",
+]
+
 CONNECTIONS_PER_HOST_MAX = 8
 HOSTS_MAX = 256
 IDLE_SECONDS_MAX = 60
 ADDRESSES_TRIED_MAX = 4
-RESOLVERS_MAX = 32
 READ_BYTES = 64 * limits.KIB
-
-
-class HttpError(TributaryError):
-    """The other server could not be asked."""
-
-    code, status = "http_error", 502
-
-
-class Blocked(HttpError):
-    """That address may not be reached from here."""
-
-    code, permanent = "address_blocked", True
-
-
-class Unreachable(HttpError):
-    """The other server could not be reached, or broke the connection off."""
-
-    code = "unreachable"
-
-
-class TooSlow(HttpError):
-    """The other server did not answer in time."""
-
-    code, status = "too_slow", 504
-
-
-class AnswerTooLarge(HttpError):
-    """The answer is larger than we read."""
-
-    code, permanent = "answer_too_large", True
 
 
 @dataclass(frozen=True)
@@ -96,42 +71,11 @@ def post(url: str, *, headers: Mapping[str, str], body: bytes, size_bytes_max: i
     )
 
 
-def check(url: str) -> hosts.Url:
-    """The canonical form of ``url`` if its scheme, port and host may be used at all. Raises Blocked, hosts.BadAddress.
-
-    The network address behind the name is checked later, at every new connection.
-    """
-    target = hosts.parse_url(url)
-    if hosts.is_loopback_name(target.host):
-        if not settings.ALLOW_LOOPBACK:
-            raise Blocked("loopback addresses may not be reached")
-    elif target.scheme != "https":
-        raise Blocked("only https addresses may be reached")
-    elif target.port not in PORTS:
-        raise Blocked(f"port {target.port} may not be reached")
-    return target
+# --- connections to checked addresses ---
 
 
-# --- one deadline for an exchange, whatever blocks ---
-
+# Was a new connection made in this thread's present exchange?
 _state = threading.local()
-
-
-@contextlib.contextmanager
-def _deadline(seconds: float) -> Iterator[None]:
-    _state.ends_at = time.monotonic() + seconds
-    _state.connected = False
-    try:
-        yield
-    finally:
-        del _state.ends_at
-
-
-def _left() -> float:
-    left: float = _state.ends_at - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("the deadline has passed")
-    return left
 
 
 class _Clocked:
@@ -140,11 +84,11 @@ class _Clocked:
     settimeout: Callable[[float | None], None]
 
     def recv_into(self, *args: Any, **options: Any) -> int:
-        self.settimeout(_left())
+        self.settimeout(reach.left())
         return super().recv_into(*args, **options)  # type: ignore[misc]
 
     def sendall(self, *args: Any, **options: Any) -> None:
-        self.settimeout(_left())
+        self.settimeout(reach.left())
         super().sendall(*args, **options)  # type: ignore[misc]
 
 
@@ -165,54 +109,6 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-# --- resolve once, check every answer, connect to what was checked ---
-
-_resolvers = threading.BoundedSemaphore(RESOLVERS_MAX)
-
-
-def resolve(host: str) -> list[hosts.Address]:
-    """The addresses of a canonical host, all of them checked. Raises Blocked if one is not public, Unreachable, TimeoutError."""
-    if hosts.is_loopback_name(host):
-        if not settings.ALLOW_LOOPBACK:
-            raise Blocked("loopback addresses may not be reached")
-        # RFC 6761: these names are loopback by definition and nobody is asked.
-        return [ipaddress.IPv6Address("::1")] if host == "[::1]" else [ipaddress.IPv4Address("127.0.0.1")]
-    with contextlib.suppress(ValueError):
-        return _checked(host, [ipaddress.ip_address(host.strip("[]"))])
-    return _checked(host, _ask_resolver(host))
-
-
-def _checked(host: str, addresses: list[hosts.Address]) -> list[hosts.Address]:
-    for address in addresses:
-        if not hosts.is_public(address):
-            raise Blocked(f"{host} is at {address}, which is not a public address")
-    return addresses
-
-
-def _ask_resolver(host: str) -> list[hosts.Address]:
-    # getaddrinfo knows no time limit of its own; a thread that waits too long is left behind.
-    answers: list[Any] = []
-    done = threading.Event()
-
-    def ask() -> None:
-        try:
-            answers.extend(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
-        except OSError as error:
-            answers.append(error)
-        finally:
-            _resolvers.release()
-            done.set()
-
-    if not _resolvers.acquire(timeout=_left()):
-        raise TimeoutError("no free resolver")
-    threading.Thread(target=ask, daemon=True, name=f"resolve {host}").start()
-    if not done.wait(_left()):
-        raise TimeoutError("the name was not resolved in time")
-    if not answers or isinstance(answers[-1], OSError):
-        raise Unreachable(f"{host} has no address: {answers[-1] if answers else 'empty answer'}")
-    return list(dict.fromkeys(ipaddress.ip_address(answer[4][0].partition("%")[0]) for answer in answers))
-
-
 class _Pinned:
     """Replaces urllib3's connecting: the address that was checked is the address that is used."""
 
@@ -222,10 +118,10 @@ class _Pinned:
     def _new_conn(self) -> socket.socket:
         _state.connected = True
         failure: OSError | None = None
-        for address in resolve(self.host)[:ADDRESSES_TRIED_MAX]:
+        for address in reach.resolve(self.host)[:ADDRESSES_TRIED_MAX]:
             connection = _Socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_STREAM)  # noqa: PLR2004
             try:
-                connection.settimeout(min(_left(), limits.CONNECT_SECONDS_MAX))
+                connection.settimeout(min(reach.left(), limits.CONNECT_SECONDS_MAX))
                 connection.connect((str(address), self.port))
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError as error:
@@ -298,7 +194,7 @@ _pool = _Pool()
 
 
 def forget_connections() -> None:
-    """Close what is idle (after a fork, and in tests)."""
+    """Close every idle connection."""
     _pool.clear()
 
 
@@ -315,7 +211,8 @@ def _exchange(
 ) -> Answer:
     target = check(url)
     sent = {"User-Agent": settings.USER_AGENT, "Accept-Encoding": "gzip", "Host": target.authority, **headers}
-    with _deadline(wait_seconds_max):
+    with reach.deadline(wait_seconds_max):
+        _state.connected = False
         try:
             while True:
                 try:
@@ -364,5 +261,5 @@ def _read(response: urllib3.BaseHTTPResponse, *, size_bytes_max: int, cut: bool)
             if not cut:
                 raise AnswerTooLarge(f"more than {size_bytes_max} bytes")
             return b"".join(parts)[:size_bytes_max], False
-        _left()
+        reach.left()
     return b"".join(parts), True

@@ -1,0 +1,134 @@
+"""Create, Update and Delete of videos, comments and people."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import transaction
+
+from federation import reading, tombstones, trust
+from federation.fetch import fetch_actor, fetch_object
+from federation.handlers.outcomes import Handled, Ignored, Outcome
+from federation.models import Actor
+from federation.wire.activities import Create, Delete, Update
+from federation.wire.objects import ACTOR_KINDS, Note
+from federation.wire.verified import Verified
+from server.accounts import actions as accounts
+from server.accounts.models import Account
+from server.core import clock, hosts, locators
+from server.core.errors import NotAllowed
+from server.videos import actions as videos
+from server.videos import queries
+from server.videos.models import Video
+
+
+@contextmanager
+def one_at_a_time(author: Account) -> Iterator[None]:
+    """One transaction in which nothing else that ``author`` sent is handled: her Create and Delete cannot pass each other."""
+    with transaction.atomic():
+        Actor.objects.select_for_update().get(account=author)
+        yield
+
+
+def on_create(activity: Verified[Create], sender: Account) -> Outcome:
+    """A new video, or a comment in a thread that we know."""
+    _require_theirs(activity.value.object.uri)
+    note = trust.note_by(activity.value.object, sender.actor)
+    with one_at_a_time(sender):
+        return _keep(note, sender)
+
+
+def _keep(note: Note, author: Account) -> Outcome:
+    if tombstones.is_buried(note.uri):
+        return Ignored("it was deleted")
+    if note.kind not in reading.NOTE_KINDS:
+        return Ignored(f"{note.kind} is not a kind of post that we show")
+    if note.visibility == "private":
+        return Ignored("it is not public")
+    if note.in_reply_to:
+        if not _is_known(note.in_reply_to):
+            return Ignored("it replies to nothing that we know")
+        videos.receive_remote_comment(account=author, remote=reading.comment(note))
+        return Handled()
+    if note.video is None:
+        return Ignored("it has no video attached")
+    videos.receive_remote(account=author, remote=reading.video(note, note.video))
+    return Handled()
+
+
+def _is_known(uri: str) -> bool:
+    return queries.by_uri(uri) is not None or queries.comment_by_uri(uri) is not None
+
+
+def on_update(activity: Verified[Update], sender: Account) -> Outcome:
+    """A changed profile, video or comment."""
+    reference = activity.value.object
+    if reference.uri == sender.uri or reference.kind in ACTOR_KINDS:
+        if reference.uri != sender.uri:
+            raise NotAllowed("only the actor herself changes her profile")
+        fetch_actor(sender.uri, seconds_old_max=0)
+        return Handled()
+    _require_theirs(reference.uri)
+    if not _is_known(reference.uri):
+        return Ignored("it changes nothing that we know")
+    _require_own_row(reference.uri, sender)
+    note = trust.note_by(reference, sender.actor)
+    with one_at_a_time(sender):
+        return _change(note, sender)
+
+
+def _change(note: Note, author: Account) -> Outcome:
+    if tombstones.is_buried(note.uri):
+        return Ignored("it was deleted")
+    if queries.comment_by_uri(note.uri) is not None:
+        videos.receive_remote_comment_edit(account=author, remote=reading.comment(note))
+    elif note.video is None:
+        return Ignored("the video is no longer attached")
+    else:
+        videos.receive_remote_edit(account=author, remote=reading.video(note, note.video))
+    return Handled()
+
+
+def on_delete(activity: Verified[Delete], sender: Account) -> Outcome:
+    """A video, a comment, or the sender herself is gone for ever."""
+    uri = activity.value.object_uri
+    if uri == sender.uri:
+        accounts.receive_account_deleted(account=sender)
+        Actor.objects.filter(account=sender, gone_at=None).update(gone_at=clock.now())
+        tombstones.bury(uri)
+        return Handled()
+    _require_theirs(uri)
+    if not hosts.same_origin(uri, sender.uri):
+        raise NotAllowed("it is on another server than the sender")
+    with one_at_a_time(sender):
+        _require_own_row(uri, sender)
+        deleted = videos.receive_delete(account=sender, uri=uri)
+        tombstones.bury(uri)
+    return Handled() if deleted else Ignored("it was not here; it will not come")
+
+
+def _require_theirs(uri: str) -> None:
+    if locators.is_ours(uri):
+        raise NotAllowed("what is ours is not changed from outside")
+
+
+def _require_own_row(uri: str, sender: Account) -> None:
+    row = queries.by_uri(uri) or queries.comment_by_uri(uri)
+    if row is not None and row.account_id != sender.pk:
+        raise NotAllowed("it belongs to somebody else")
+
+
+def discover(uri: str) -> Video | Ignored:
+    """The video at ``uri``, fetched from its own server and kept, or why not. Raises whatever fetching raises."""
+    if locators.is_ours(uri) or queries.comment_by_uri(uri) is not None:
+        return Ignored("it shares no video")
+    if tombstones.is_buried(uri):
+        return Ignored("it was deleted")
+    note = fetch_object(uri)
+    if note.in_reply_to:
+        return Ignored("it shares a reply")
+    author = fetch_actor(note.attributed_to).account
+    if author is None:
+        return Ignored("the author is no person")
+    with one_at_a_time(author):
+        outcome = _keep(note, author)
+    return outcome if isinstance(outcome, Ignored) else Video.objects.get(uri=note.uri)
