@@ -62,22 +62,28 @@ def _put(source: BinaryIO, size: int, name: str) -> None:
         default_storage.save(name, File(source))
         return
     require_room(size, settings.MEDIA_ROOT)
-    target = settings.MEDIA_ROOT / name
-    passing = settings.MEDIA_ROOT / "tmp" / secrets.token_hex(16)
     try:
-        passing.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        if not target.parent.exists():
-            target.parent.mkdir(mode=0o755, exist_ok=True)
-            sync_folder(settings.MEDIA_ROOT)
+        _write(source, settings.MEDIA_ROOT / name)
+    except OSError as error:
+        raise full(error) from error
+
+
+def _write(source: BinaryIO, target: Path) -> None:
+    passing = settings.MEDIA_ROOT / "tmp" / secrets.token_hex(16)
+    passing.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not target.parent.exists():
+        target.parent.mkdir(mode=0o755, exist_ok=True)
+        sync_folder(settings.MEDIA_ROOT)
+    try:
         with passing.open("xb") as file:
             shutil.copyfileobj(source, file, limits.UPLOAD_CHUNK_BYTES)
             sync(file)
         # After a crash here a passing file is left, which forget_passing removes; after the next line the file is whole.
         passing.replace(target)
-        sync_folder(target.parent)
-    except OSError as error:
+    except BaseException:
         passing.unlink(missing_ok=True)
-        raise full(error) from error
+        raise
+    sync_folder(target.parent)
 
 
 def full(error: OSError) -> Exception:

@@ -36,14 +36,15 @@ class Plan:
 
 
 def ladder(width: int, height: int) -> tuple[Plan, ...]:
-    """The rungs for a picture of this size, largest first: never larger than the source, and no two of the same size."""
+    """The rungs for a picture of this size, largest first: never larger than the source, and no two with the same short side."""
     plans: list[Plan] = []
     for quality in QUALITIES:
         short, long = sorted((width, height))
         scale = min(Fraction(1), Fraction(quality.short_side_max, short), Fraction(quality.long_side_max, long))
         out_width, out_height = _even(width * scale), _even(height * scale)
-        if not plans or (out_width, out_height) != (plans[-1].width, plans[-1].height):
-            plans.append(Plan(name=f"{min(out_width, out_height)}p", width=out_width, height=out_height, quality=quality))
+        name = f"{min(out_width, out_height)}p"
+        if not plans or name != plans[-1].name:
+            plans.append(Plan(name=name, width=out_width, height=out_height, quality=quality))
     return tuple(plans)
 
 
