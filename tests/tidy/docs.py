@@ -22,6 +22,7 @@ FENCE = re.compile(r"^(?P<ticks>```+|~~~+)(?P<language>[\w-]*)\s*\n(?P<body>.*?)
 CODE = re.compile(r"`[^`\n]*`")
 LINK = re.compile(r"!?\[(?:[^\[\]]|!\[[^\]]*\]\([^)]*\))*\]\((?P<target>[^()\s]+)(?:\s+\"[^\"]*\")?\)")
 IMAGE = re.compile(r"!\[[^\]]*\]\((?P<target>[^()\s]+)\)")
+ELEMENT = re.compile(r"<(?:img|a|source)\b[^>]*?\b(?:src|srcset|href)=\"(?P<target>[^\"\s]+)\"")
 HEADING = re.compile(r"^#{1,6} +(?P<text>.*?) *#*$", re.MULTILINE)
 UPWARDS = re.compile(r"(?<![\w./])(?:\.\./)+[\w./-]*")
 PINNED = re.compile(r"^(?P<name>[A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==", re.MULTILINE)
@@ -64,7 +65,7 @@ def anchors(page: Path) -> set[str]:
 def links(page: Path) -> Iterator[tuple[str, Path, str]]:
     """``(as written, file, anchor)`` of every relative link and picture of a page."""
     text = prose(page.read_text())
-    for match in [*LINK.finditer(text), *IMAGE.finditer(text)]:
+    for match in [*LINK.finditer(text), *IMAGE.finditer(text), *ELEMENT.finditer(text)]:
         target = match["target"]
         if re.match(r"[a-z][a-z0-9+.-]*:", target):
             continue

@@ -25,7 +25,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository that a test may break."""
     target = tmp_path_factory.mktemp("copy") / "tributary"
     shutil.copytree(
-        docs.ROOT, target, ignore=shutil.ignore_patterns(".*", "data*", "var", "vendor", "node_modules", "vectors", "__pycache__")
+        docs.ROOT, target, ignore=shutil.ignore_patterns(".*", "data*", "var", "vendor", "node_modules", "__pycache__")
     )
     shutil.copytree(docs.ROOT / ".ci", target / ".ci")
     return target
@@ -66,6 +66,10 @@ BREAKAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "link to no file": (add("README.md", "\n[x](docs/nowhere.md)\n"), "link to docs/nowhere.md, which does not exist"),
     "picture that is not there": (
         add("README.md", "\n![x](docs/nowhere.png)\n"),
+        "link to docs/nowhere.png, which does not exist",
+    ),
+    "picture in HTML that is not there": (
+        add("README.md", '\n<img src="docs/nowhere.png" alt="x">\n'),
         "link to docs/nowhere.png, which does not exist",
     ),
     "link out of the repository": (add("README.md", "\n[x](../elsewhere.md)\n"), "link to ../elsewhere.md, which does not exist"),
