@@ -1,0 +1,72 @@
+"""How the pages answer: a redirect or a page to people, JSON to our own scripts; our errors in words for both."""
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from server.core.errors import NotAuthenticated, TributaryError
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """One of our scripts asks, and does the rest itself."""
+    return request.headers.get("Accept", "").startswith("application/json")
+
+
+def wants_fragment(request: HttpRequest) -> bool:
+    """One of our scripts asks for a part of the page."""
+    return "X-Fragment" in request.headers
+
+
+def page_or_fragment(request: HttpRequest, page: str, fragment: str, context: dict[str, object]) -> HttpResponse:
+    """The same address gives the page to people and its changing part to our scripts."""
+    response = render(request, fragment if wants_fragment(request) else page, context)
+    patch_vary_headers(response, ["X-Fragment"])
+    return response
+
+
+def safe_next(request: HttpRequest, default: str) -> str:
+    """The address of this site that the form names as ``next``, else ``default``; never one of another site."""
+    wanted = request.POST.get("next") or request.GET.get("next") or ""
+    here = {request.get_host()}
+    return wanted if url_has_allowed_host_and_scheme(wanted, here, require_https=request.is_secure()) else default
+
+
+def done(request: HttpRequest, *, to: str, say: str = "", **values: object) -> HttpResponse:
+    """An action is done: our scripts get ``values``, people are sent on with a message."""
+    if wants_json(request):
+        return JsonResponse({"location": to, "message": say, **values})
+    if say:
+        messages.success(request, say)
+    return HttpResponseRedirect(safe_next(request, to))
+
+
+def refused(request: HttpRequest, error: TributaryError) -> HttpResponse:
+    """The error in words, with its status."""
+    if wants_json(request):
+        body = {"error": str(error), "code": error.code, "field": error.field}
+        return JsonResponse(body, status=error.status)
+    return render(request, "errors/refused.html", {"error": error, "status": error.status}, status=error.status)
+
+
+def door(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Translate the errors that actions and queries raise on purpose; all others are bugs and go on."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except NotAuthenticated as error:
+            if wants_json(request):
+                return refused(request, error)
+            from server.web.viewers import ask_to_log_in
+
+            return ask_to_log_in(request)
+        except TributaryError as error:
+            return refused(request, error)
+
+    return guarded
