@@ -1,0 +1,113 @@
+"""The strict JSON profile of the ledger: a subset of JCS (RFC 8785) in which every value has exactly one encoding.
+
+ASCII member names, NFC strings, integers within 2^53 - 1, no fractions, at most six levels. Inside of the profile the
+standard library's sorted, compact encoding equals RFC 8785; outside of it nothing is repaired, everything is refused.
+"""
+
+import json
+from typing import Any, Final
+from unicodedata import is_normalized
+
+from payouts.ledger.errors import (
+    DuplicateKey,
+    FloatRefused,
+    IntegerTooLarge,
+    NonAsciiKey,
+    NotCanonical,
+    NotJson,
+    NotNfc,
+    NotUtf8,
+    TooDeep,
+    TooLarge,
+)
+
+DEPTH_MAX: Final = 6
+INTEGER_MAX: Final = 2**53 - 1
+INTEGER_DIGITS_MAX: Final = 16
+
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def encode(value: Any) -> bytes:
+    """The canonical bytes of a value. Raises the named error for what is outside of the profile."""
+    _check(value, 1)
+    try:
+        return _encode(value).encode()
+    except UnicodeEncodeError as error:
+        raise NotUtf8 from error
+
+
+def decode(data: bytes, *, bytes_max: int) -> Any:
+    """The value of canonical bytes. Raises the named error if even one byte could be different for the same value."""
+    if len(data) > bytes_max:
+        raise TooLarge(f"{len(data)} bytes, at most {bytes_max}")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise NotUtf8 from error
+    value = _parse(text, _DECODER)
+    if encode(value) != data:
+        _parse(text, _DECODER_NAMING_DUPLICATES)
+        raise NotCanonical
+    return value
+
+
+def _check(value: Any, depth: int) -> None:
+    kind = type(value)
+    if kind is dict:
+        for name in value:
+            if type(name) is not str or not name.isascii():
+                raise NonAsciiKey(f"member {name!r}")
+        value = value.values()
+    elif kind is not list and kind is not tuple:
+        _check_scalar(kind, value)
+        return
+    if depth > DEPTH_MAX:
+        raise TooDeep
+    for member in value:
+        _check(member, depth + 1)
+
+
+def _check_scalar(kind: type, value: Any) -> None:
+    if kind is str:
+        if not value.isascii() and not is_normalized("NFC", value):
+            raise NotNfc
+    elif kind is int:
+        if not -INTEGER_MAX <= value <= INTEGER_MAX:
+            raise IntegerTooLarge
+    elif kind is float:
+        raise FloatRefused
+    elif value is not None and kind is not bool:
+        raise NotJson(f"{kind.__name__} is no JSON value")
+
+
+def _integer(digits: str) -> int:
+    # Before int(): thousands of digits would cost time that grows with their square.
+    if len(digits) > INTEGER_DIGITS_MAX + 1:
+        raise IntegerTooLarge
+    return int(digits)
+
+
+def _fraction(digits: str) -> float:
+    raise FloatRefused(digits[:40])
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise DuplicateKey
+    return members
+
+
+# Two members of the same name shrink to one and so fail the comparison of bytes; the second decoder only finds the reason.
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_fraction, parse_constant=_fraction)
+_DECODER_NAMING_DUPLICATES = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def _parse(text: str, decoder: json.JSONDecoder) -> Any:
+    try:
+        return decoder.decode(text)
+    except RecursionError as error:
+        raise TooDeep from error
+    except ValueError as error:
+        raise NotJson(str(error)) from error

@@ -1,0 +1,207 @@
+"""Signed notes (C2SP signed-note): text, a blank line, one signature line per key.
+
+Opening a note *is* getting the list of its verified signatures: there is no text without it.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from payouts.ledger import ed25519
+from payouts.ledger.errors import (
+    BadBase64,
+    BadKey,
+    BadSignature,
+    DuplicateSignature,
+    MalformedNote,
+    NoKnownSignature,
+    UnknownSignature,
+    UnsupportedAlgorithm,
+)
+from payouts.ledger.fields import from_base64, to_base64
+
+NOTE_BYTES_MAX: Final = 65_536
+SIGNATURES_MAX: Final = 100
+
+ED25519: Final = 0x01
+COSIGNATURE: Final = 0x04
+# The slot for what C2SP now prefers: known by name and size, refused until a primitive is chosen.
+ML_DSA_44: Final = 0x06
+KEY_BYTES: Final[Mapping[int, int]] = {ED25519: ed25519.KEY_BYTES, COSIGNATURE: ed25519.KEY_BYTES, ML_DSA_44: 1312}
+
+_TIMESTAMP_BYTES: Final = 8
+_VKEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})")
+_NAME = re.compile(r"[^\s+]+")
+_SIGNATURE_LINE = re.compile(r"\u2014 ([^ ]+) ([A-Za-z0-9+/]+={0,2})")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierKey:
+    """A public key with its name; name and ``key_id`` together say which key signed."""
+
+    name: str
+    algorithm: int
+    public: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        """The four bytes that stand before every signature."""
+        return key_id(self.name, self.algorithm, self.public)
+
+    def __str__(self) -> str:
+        return f"{self.name}+{self.key_id.hex()}+{to_base64(bytes([self.algorithm]) + self.public)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A private key with its name. ``algorithm``: ED25519 for a log, COSIGNATURE for witness, mirror and auditor."""
+
+    name: str
+    algorithm: int
+    seed: bytes
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """The public half."""
+        return VerifierKey(self.name, self.algorithm, ed25519.public_of(self.seed))
+
+
+class Signature(NamedTuple):
+    """A verified signature; ``timestamp`` in seconds since 1970, 0 for a key that says none."""
+
+    key: VerifierKey
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An opened note: its text and the signatures that were verified, in the order of the note; at least one."""
+
+    text: str
+    signatures: tuple[Signature, ...]
+
+    def signed_by(self, key: VerifierKey) -> Signature | None:
+        """The verified signature of a key, if there is one."""
+        return next((signature for signature in self.signatures if signature.key == key), None)
+
+
+def key_id(name: str, algorithm: int, public: bytes) -> bytes:
+    """The first four bytes of SHA-256(name, newline, algorithm, key)."""
+    return sha256(name.encode() + b"\n" + bytes([algorithm]) + public).digest()[:4]
+
+
+def parse_vkey(text: str) -> VerifierKey:
+    """The key that ``name+id+base64`` says, checked as keys are at registration. Raises BadKey, UnsupportedAlgorithm."""
+    found = _VKEY.fullmatch(text)
+    if found is None:
+        raise BadKey(f"{text[:80]!r} is no verifier key")
+    try:
+        data = from_base64(found[3])
+    except BadBase64 as error:
+        raise BadKey from error
+    algorithm, public = data[0], data[1:]
+    if algorithm not in KEY_BYTES:
+        raise UnsupportedAlgorithm(f"algorithm {algorithm:#04x}")
+    if len(public) != KEY_BYTES[algorithm] or key_id(found[1], algorithm, public).hex() != found[2]:
+        raise BadKey("the key id is not that of the key")
+    if algorithm == ML_DSA_44:
+        raise UnsupportedAlgorithm("ML-DSA-44")
+    ed25519.check_public_key(public)
+    return VerifierKey(found[1], algorithm, public)
+
+
+def sign_note(text: str, *signers: Signer) -> bytes:
+    """The note of ``text`` (which ends in a newline) with a signature of each signer of type ED25519."""
+    lines = [signature_line(signer.verifier, ed25519.sign(signer.seed, text.encode())) for signer in signers]
+    return add_signatures(text.encode() + b"\n", lines)
+
+
+def signature_line(key: VerifierKey, signature: bytes) -> str:
+    """The line of a note, without its newline."""
+    return f"\u2014 {key.name} {to_base64(key.key_id + signature)}"
+
+
+def add_signatures(note: bytes, lines: Iterable[str]) -> bytes:
+    """The note with more signature lines at its end."""
+    return note + "".join(f"{line}\n" for line in lines).encode()
+
+
+def open_note(data: bytes, keys: Sequence[VerifierKey], *, only_known: bool = False) -> Note:
+    """The text of a note and its signatures by ``keys``, all of which must verify.
+
+    ``only_known`` refuses signatures of other keys; else they are ignored, as C2SP asks.
+    Raises MalformedNote, BadSignature, DuplicateSignature, UnknownSignature, NoKnownSignature.
+    """
+    text, lines = split_note(data)
+    known = {(key.name, key.key_id): key for key in keys}
+    verified: dict[VerifierKey, Signature] = {}
+    for name, signed in lines:
+        key = known.get((name, signed[:4]))
+        if key is None:
+            if only_known:
+                raise UnknownSignature(name)
+            continue
+        if key in verified:
+            raise DuplicateSignature(name)
+        verified[key] = Signature(key, _VERIFIERS[key.algorithm](key, text, signed[4:]))
+    if not verified:
+        raise NoKnownSignature
+    return Note(text, tuple(verified.values()))
+
+
+def split_note(data: bytes) -> tuple[str, list[tuple[str, bytes]]]:
+    """The text and (name, key id and signature) of each line, nothing verified. Raises MalformedNote."""
+    if len(data) > NOTE_BYTES_MAX:
+        raise MalformedNote(f"{len(data)} bytes")
+    try:
+        note = data.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedNote("not UTF-8") from error
+    if any(character < " " and character != "\n" for character in note):
+        raise MalformedNote("a control character")
+    head, blank, tail = note.rpartition("\n\n")
+    if not blank or not tail.endswith("\n"):
+        raise MalformedNote("no blank line before the signatures, or no newline after them")
+    lines = tail[:-1].split("\n")
+    if len(lines) > SIGNATURES_MAX:
+        raise MalformedNote(f"{len(lines)} signatures")
+    return head + "\n", [_split_line(line) for line in lines]
+
+
+def _split_line(line: str) -> tuple[str, bytes]:
+    found = _SIGNATURE_LINE.fullmatch(line)
+    if found is None or _NAME.fullmatch(found[1]) is None:
+        raise MalformedNote(f"{line[:80]!r} is no signature line")
+    try:
+        signed = from_base64(found[2])
+    except BadBase64 as error:
+        raise MalformedNote("a signature is not base64") from error
+    if len(signed) <= 4:  # noqa: PLR2004 - a key id and something behind it
+        raise MalformedNote("a signature is empty")
+    return found[1], signed
+
+
+def cosigned_text(text: str, timestamp: int) -> bytes:
+    """What a cosignature/v1 signs: that the text was the newest consistent checkpoint at that time (C2SP tlog-cosignature)."""
+    return f"cosignature/v1\ntime {timestamp}\n{text}".encode()
+
+
+def _verify_plain(key: VerifierKey, text: str, signature: bytes) -> int:
+    ed25519.verify(key.public, text.encode(), signature)
+    return 0
+
+
+def _verify_cosignature(key: VerifierKey, text: str, signature: bytes) -> int:
+    timestamp = int.from_bytes(signature[:_TIMESTAMP_BYTES])
+    if timestamp >= 1 << 63:
+        raise BadSignature("the time of a cosignature is beyond 2^63 - 1")
+    ed25519.verify(key.public, cosigned_text(text, timestamp), signature[_TIMESTAMP_BYTES:])
+    return timestamp
+
+
+_VERIFIERS: Final[Mapping[int, Callable[[VerifierKey, str, bytes], int]]] = {
+    ED25519: _verify_plain,
+    COSIGNATURE: _verify_cosignature,
+}
