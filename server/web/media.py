@@ -6,8 +6,8 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified, StreamingHttpResponse
-from django.urls import path, register_converter
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified, StreamingHttpResponse
+from django.urls import path
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_safe
 
@@ -28,7 +28,7 @@ _CHUNK_BYTES = 64 * 1024
 _FOREVER_SECONDS = 365 * 24 * 3600
 _MASTER_SECONDS = 60
 # One range; several at once are answered with the whole file, as RFC 9110, 14.2 allows.
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 class Unsatisfiable(Exception):
@@ -67,13 +67,18 @@ def _guard(response: HttpResponseBase) -> HttpResponseBase:
     return response
 
 
+def _missing() -> HttpResponseBase:
+    """A plain 404: players do not read pages, and nothing below these addresses is one."""
+    return _guard(HttpResponse("There is no such file.\n", status=404, content_type="text/plain; charset=utf-8"))
+
+
 @require_safe
 def stored_file(request: HttpRequest, name: str) -> HttpResponseBase:
     """One file of the media folder. Its name is the hash of its content, so it may be kept for ever."""
     extension = name.rpartition(".")[2]
     file = settings.MEDIA_ROOT / name
     if settings.S3_BUCKET or extension not in CONTENT_TYPES or not storage.NAME.fullmatch(name) or not file.is_file():
-        raise Http404
+        return _missing()
     etag = f'"{file.stem}"'
     if etag in [each.strip() for each in request.headers.get("If-None-Match", "").split(",")]:
         response: HttpResponseBase = HttpResponseNotModified()
@@ -114,12 +119,12 @@ def master_playlist(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
     """The HLS master playlist (RFC 8216, 4.3.4) of a published video, or of a ready one for its owner."""
     video = Video.objects.select_related("account").filter(uuid=uuid, is_local=True).first()
     if video is None or not (renditions := list(video.renditions.order_by("-bits_per_second"))):
-        raise Http404
+        return _missing()
     in_sight = video.account.suspended_at is None and video.account.deleted_at is None
     is_public = video.state == states.PUBLISHED and in_sight
     # The session is asked only where it matters, so that the public answer depends on nobody.
     if not is_public and (video.state != states.READY or video.account.user != request.user):
-        raise Http404
+        return _missing()
     lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
     for each in renditions:
         size = f"RESOLUTION={each.width}x{each.height}"
@@ -133,23 +138,7 @@ def master_playlist(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
     return _guard(response)
 
 
-class StoredName:
-    """Path converter for names of stored files; anything else does not match, ``..`` least of all."""
-
-    regex = r"[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]{1,8}"
-
-    def to_python(self, value: str) -> str:
-        """The name as it is."""
-        return value
-
-    def to_url(self, value: str) -> str:
-        """The name as it is."""
-        return value
-
-
-register_converter(StoredName, "stored")
-
 urlpatterns = [
-    path("media/<stored:name>", stored_file, name="media"),
+    path("media/<path:name>", stored_file, name="media"),
     path("hls/<uuid:uuid>/master.m3u8", master_playlist, name="hls"),
 ]
