@@ -1,5 +1,7 @@
 """Fixtures for all tests."""
 
+from typing import Any
+
 import pytest
 
 from tests import world as world_module
@@ -16,3 +18,9 @@ def _forget_cache() -> None:
     from django.core.cache import cache
 
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _plain_static_names(settings: Any) -> None:
+    """Pages name static files as they are in the source: nobody has collected and hashed them for a test."""
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}

@@ -93,6 +93,11 @@ def gauges() -> Iterable[Gauge]:
     return [_gauges[name] for name in sorted(_gauges)]
 
 
+def reading(name: str) -> dict[tuple[str, ...], float]:
+    """What the gauge ``tributary_<name>`` reads now, by label values. Raises KeyError for a name nobody offered."""
+    return dict(_gauges[f"tributary_{name}"].read())
+
+
 class _Gauges:
     def collect(self) -> Iterator[GaugeMetricFamily]:
         for each in gauges():

@@ -142,6 +142,11 @@ def retry_dead(tasks: QuerySet[Task]) -> int:
     return tasks.exclude(dead_at=None).update(dead_at=None, attempts=0, next_try_at=clock.now())
 
 
+def forget_dead(tasks: QuerySet[Task]) -> int:
+    """Drop buried tasks for good (an administrator's button). Returns how many."""
+    return tasks.exclude(dead_at=None).delete()[0]
+
+
 def work(queue: str, *, seconds_max: float = limits.WORK_SECONDS_MAX) -> int:
     """Run due tasks of ``queue`` until none is left or ``seconds_max`` have passed. Returns how many were run."""
     stop_at = time.monotonic() + seconds_max

@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from server.accounts.models import Account
+from server.accounts.models import Account, User
 from server.core import clock, facts, limits, locators
 from server.core.errors import Invalid, NotAllowed
 from server.core.snowflake import make_id
@@ -52,17 +52,21 @@ def require_commentable(video: Video, by: Account, parent: Comment | None) -> No
 
 
 @transaction.atomic
-def delete_comment(*, comment: Comment, by: Account) -> None:
-    """Empty a comment; the row stays to hold its replies. Its author may, and the owner of the video. Twice is once.
+def delete_comment(*, comment: Comment, by: Account | None, by_staff: User | None = None) -> None:
+    """Empty a comment; the row stays to hold its replies. Its author may, the owner of the video, and staff. Twice is once.
 
     Raises NotAllowed.
     """
-    require_active(by)
     video = comment.video
     lock(video)
     comment.refresh_from_db()
-    if by.pk not in {comment.account_id, video.account_id}:
+    if by_staff is not None:
+        if not (by_staff.is_active and by_staff.is_staff):
+            raise NotAllowed("Only staff may do this.")
+    elif by is None or by.pk not in {comment.account_id, video.account_id}:
         raise NotAllowed("Only its author or the owner of the video may delete a comment.")
+    else:
+        require_active(by)
     if comment.deleted_at is None:
         empty(comment, video)
         if comment.is_local:

@@ -1,6 +1,6 @@
 """What the first staff page shows: how the instance is doing, and what staff did last."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django import template
@@ -99,6 +99,6 @@ def overview() -> Sequence[Tile]:
 
 
 @register.simple_tag
-def latest_acts() -> Sequence[AuditEntry]:
+def latest_acts() -> Iterable[AuditEntry]:
     """The newest entries of the audit trail."""
     return AuditEntry.objects.select_related("actor").order_by("-at")[:ACTS_SHOWN]
