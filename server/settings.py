@@ -235,7 +235,7 @@ STORAGES = {
     },
 }
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(env.str("TRIBUTARY_STATIC_DIR", default=str(DATA_DIR / "static"))).resolve()
+STATIC_ROOT = Path(env.str("TRIBUTARY_STATIC_DIR", default=str(BASE_DIR / "var" / "static"))).resolve()
 STATICFILES_DIRS: list[Path] = []
 
 # REST.
@@ -268,12 +268,15 @@ SPECTACULAR_SETTINGS = {
     # The numbers in our addresses are ids, and ids are strings.
     "PATH_CONVERTER_OVERRIDES": {"int": {"type": "string", "pattern": "^[0-9]{1,19}$"}},
     "ENUM_NAME_OVERRIDES": {"VideoState": "server.videos.states.STATES"},
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 OAUTH2_PROVIDER = {
     "SCOPES": {"read": "Read your feed, profile and videos", "write": "Upload, comment, like and follow for you"},
     "DEFAULT_SCOPES": ["read"],
     "OAUTH2_VALIDATOR_CLASS": "server.api.auth.Validator",
     "OIDC_ISS_ENDPOINT": ORIGIN,
+    # Long enough to copy a code by hand.
+    "AUTHORIZATION_CODE_EXPIRE_SECONDS": 300,
     "ACCESS_TOKEN_EXPIRE_SECONDS": 30 * 24 * 3600,
     "REFRESH_TOKEN_EXPIRE_SECONDS": 365 * 24 * 3600,
     "REFRESH_TOKEN_REUSE_PROTECTION": True,
@@ -297,6 +300,8 @@ OAUTH2_PROVIDER = {
 }
 CORS_URLS_REGEX = r"^/(api/|oauth/(token|revoke)$|\.well-known/)"
 CORS_ALLOW_ALL_ORIGINS = True
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "upload-offset", "x-csrftoken", "x-requested-with"]
+CORS_EXPOSE_HEADERS = ["retry-after", "www-authenticate", "x-request-id"]
 CORS_ALLOW_CREDENTIALS = False
 
 # Federation.

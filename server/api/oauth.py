@@ -1,0 +1,105 @@
+"""Signing in for programs: OAuth 2 with PKCE. A program registers, the user says yes on a page, the program gets tokens.
+
+The library is django-oauth-toolkit, with every gate of RFC 9700 closed (``settings.OAUTH2_PROVIDER``). Only the code
+grant and its refreshing are open; introspection is not mounted, because the only resource server is this one.
+"""
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import include, path
+from django.urls.resolvers import URLPattern, URLResolver
+from oauth2_provider.models import AbstractApplication
+from oauth2_provider.views import AuthorizationView, OAuthServerMetadataView, RevokeTokenView, TokenView
+
+from server.api import redirects
+
+GRANTS = {"authorization_code", "refresh_token"}
+
+
+class Authorize(AuthorizationView):
+    """The page on which a user lets a program act for her."""
+
+    template_name = "oauth/authorize.html"
+
+    def get(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        """Show the question; it is never skipped, whatever the program asks for."""
+        asked = request.GET.copy()
+        asked.pop("approval_prompt", None)
+        request.GET = asked  # type: ignore[assignment] # Django says immutable and needs only a QueryDict
+        return super().get(request, *args, **kwargs)
+
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        """The page; its form may lead to where the program waits, which browsers check along the redirect."""
+        asked = context.get("redirect_uri") or ""
+        source = redirects.csp_source(asked) if redirects.is_acceptable(asked) else ""
+        response: HttpResponse = super().render_to_response({**context, "target": source}, **kwargs)
+        if source:
+            response._csp_update = {"form-action": [source]}  # type: ignore[attr-defined]
+        return response
+
+    def redirect(self, redirect_to: str, application: AbstractApplication | None) -> HttpResponse:  # noqa: ARG002 (as above)
+        """To the program with the code or an error, or to a page that shows the code."""
+        if redirect_to.startswith(redirects.OUT_OF_BAND):
+            answer = {name: values[0] for name, values in parse_qs(urlsplit(redirect_to).query).items()}
+            return render(self.request, "oauth/code.html", {"code": answer.get("code"), "problem": answer.get("error")})
+        # The library has matched the address with the registered ones; here only its scheme is judged once more.
+        schemes = [urlsplit(redirect_to).scheme] if redirects.is_acceptable(redirect_to.partition("?")[0]) else []
+        return super().redirect(redirect_to, _Schemes(schemes))
+
+
+class _Schemes:
+    """What the library asks an application for before it redirects."""
+
+    def __init__(self, schemes: list[str]) -> None:
+        self._schemes = schemes
+
+    def get_allowed_schemes(self) -> list[str]:
+        return self._schemes
+
+
+class Token(TokenView):
+    """Code or refresh token in, tokens out (form-encoded, as RFC 6749 says)."""
+
+    def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        """Answer with tokens, or with an error of RFC 6749."""
+        if (refusal := _refusal(request)) is not None:
+            return refusal
+        if request.POST.get("grant_type") not in GRANTS:
+            return JsonResponse({"error": "unsupported_grant_type"}, status=400)
+        return super().post(request, *args, **kwargs)
+
+
+class Revoke(RevokeTokenView):
+    """Make a token worthless, and with it those it came with (RFC 7009)."""
+
+    def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        """Empty, also for a token nobody knows."""
+        return _refusal(request) or super().post(request, *args, **kwargs)
+
+
+def _refusal(request: HttpRequest) -> HttpResponse | None:
+    """No parameter may hold what no database stores."""
+    if any("\x00" in text or not _encodable(text) for values in request.POST.lists() for text in [values[0], *values[1]]):
+        return JsonResponse({"error": "invalid_request"}, status=400)
+    return None
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_oauth: list[URLPattern | URLResolver] = [
+    path("oauth/authorize", Authorize.as_view(), name="authorize"),
+    path("oauth/token", Token.as_view(), name="token"),
+    path("oauth/revoke", Revoke.as_view(), name="revoke-token"),
+    path(".well-known/oauth-authorization-server", OAuthServerMetadataView.as_view(), name="oauth-server-metadata"),
+]
+# The library finds its own addresses under this namespace.
+urlpatterns: list[URLPattern | URLResolver] = [path("", include((_oauth, "oauth2_provider")))]

@@ -1,0 +1,65 @@
+"""The addresses of the API. ``/api/v1`` and ``/api/v2`` are left free for the dialects of other servers."""
+
+from django.urls import include, path, re_path
+from django.urls.resolvers import URLPattern, URLResolver
+
+from server.api import (
+    accounts,
+    comments,
+    feed,
+    instance,
+    me,
+    oauth,
+    problems,
+    programs,
+    reports,
+    schema,
+    search,
+    uploads,
+    videos,
+    wellknown,
+)
+
+_tributary = [
+    path("instance", instance.show),
+    path("apps", programs.register),
+    path("me", me.one),
+    path("me/avatar", me.avatar),
+    path("follow-requests", me.follow_requests),
+    path("follow-requests/<int:follow_id>/accept", me.accept),
+    path("follow-requests/<int:follow_id>/reject", me.reject),
+    path("blocks", accounts.blocks),
+    path("mutes", accounts.mutes),
+    path("accounts/<str:acct>", accounts.one),
+    path("accounts/<str:acct>/videos", accounts.of_account),
+    path("accounts/<str:acct>/followers", accounts.followers),
+    path("accounts/<str:acct>/following", accounts.following),
+    path("accounts/<str:acct>/follow", accounts.follow),
+    path("accounts/<str:acct>/block", accounts.block),
+    path("accounts/<str:acct>/mute", accounts.mute),
+    path("uploads", uploads.start),
+    path("uploads/<uuid:upload_id>", uploads.upload),
+    path("uploads/<uuid:upload_id>/content", uploads.append),
+    path("uploads/<uuid:upload_id>/finish", uploads.finish),
+    path("videos", videos.many),
+    path("videos/<int:video_id>", videos.one),
+    path("videos/<int:video_id>/publish", videos.publish),
+    path("videos/<int:video_id>/unpublish", videos.unpublish),
+    path("videos/<int:video_id>/retry", videos.retry),
+    path("videos/<int:video_id>/like", videos.like),
+    path("videos/<int:video_id>/share", videos.share),
+    path("videos/<int:video_id>/views", videos.views),
+    path("videos/<int:video_id>/comments", comments.of_video),
+    path("comments/<int:comment_id>", comments.one),
+    path("feed", feed.page),
+    path("search", search.find),
+    path("reports", reports.many),
+]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include(wellknown.urlpatterns)),
+    path("", include(oauth.urlpatterns)),
+    path("api/tributary/v1/", include(_tributary)),
+    path("api/schema/", schema.description, name="api_schema"),
+    path("api/docs/", schema.docs, name="api_docs"),
+    re_path(r"^api/", problems.unknown_route),
+]
