@@ -47,7 +47,8 @@ def pattern(
     """A moving test picture, with a tone unless ``sound`` is False."""
     tone = ["-f", "lavfi", "-i", f"sine=d={seconds}"] if sound else []
     audio = "libopus" if name.endswith(".webm") else "aac"
-    codec = [*(["-preset", "ultrafast"] if video == "libx264" else []), "-c:v", video, *(["-c:a", audio] if sound else [])]
+    fast = {"libx264": ["-preset", "ultrafast"], "libvpx": ["-deadline", "realtime"], "libvpx-vp9": ["-deadline", "realtime"]}
+    codec = ["-c:v", video, *fast.get(video, []), *(["-c:a", audio] if sound else [])]
     return made(name, "-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d={seconds}", *tone, *codec)
 
 
