@@ -17,6 +17,7 @@ from payouts.ledger.entries import Draft
 from payouts.ledger.errors import BadSettlementInput, SharesLost
 from payouts.ledger.merkle import hashes, root_of
 from payouts.ledger.money import PAYABLE, UNCLAIMED, account, format_amount, parse_amount
+from payouts.ledger.replay import output_line
 
 # From a name within the batch ("close", or a SCID) to 32 hex digits; a repeated close must give the same.
 MakeId = Callable[[str], str]
@@ -90,7 +91,7 @@ class PeriodShares:
     @property
     def outputs_root(self) -> str:
         """The RFC 6962 root (hex) over one canonical line for each accrual, in order."""
-        return root_of(hashes(canonical.encode([one.scid, str(one.amount), str(one.unclaimed)]) for one in self.accruals)).hex()
+        return root_of(hashes(output_line(one.scid, str(one.amount), one.unclaimed) for one in self.accruals)).hex()
 
     @property
     def blobs(self) -> dict[str, bytes]:

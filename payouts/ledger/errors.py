@@ -295,8 +295,35 @@ class BadPayoutId(LedgerError):
     """A payout id is not the one its account and sequence number give."""
 
 
+class HoldBroken(LedgerError):
+    """A release is of no hold, of more than was held, or comes before its time."""
+
+
 class PayoutOutOfOrder(LedgerError):
     """A step of a payout does not follow the step before it, or is about another amount, rail or account."""
+
+
+# A whole log, entry by entry (replay.py).
+
+
+class GenesisMisplaced(LedgerError):
+    """A log does not begin with its genesis, or has a second one."""
+
+
+class LiabilityOverdrawn(LedgerError):
+    """Money leaves an account of the instance that does not have it: a campaign, a pool, money on its way."""
+
+
+class AgreementNotAnnounced(LedgerError):
+    """An entry rests on an agreement that the log has not announced before."""
+
+
+class CloseOutputsWrong(LedgerError):
+    """The accruals of a close are not those of its amount or of its outputs root."""
+
+
+class AccountsRootWrong(LedgerError):
+    """An accounts root is not that of the accounts at its place in the log."""
 
 
 # Statements (accounts_root.py, statement.py) and agreements.

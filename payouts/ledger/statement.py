@@ -196,8 +196,8 @@ def assemble(
 ) -> bytes:
     """The file of a statement.
 
-    ``identity``: the lines of the identity's log; ``parts``: one for each debtor; ``logs`` and ``signed``: the ledger keys and the
-    opened checkpoints of the same debtors.
+    ``identity``: the lines of the identity's log; ``parts``: one for each debtor; ``logs`` and ``signed``: the ledger keys and
+    the opened checkpoints of the same debtors.
     """
     document = {
         "v": VERSION,

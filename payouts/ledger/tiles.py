@@ -63,7 +63,7 @@ def parse_path(path: str) -> Tile | Bundle:
         raise BadTilePath(path[:100])
     digits = found["number"].replace("x", "").replace("/", "")
     width = int(found["width"] or TILE_WIDTH)
-    if len(digits) > INDEX_DIGITS_MAX:
+    if len(digits) > INDEX_DIGITS_MAX or width > TILE_WIDTH:
         raise BadTilePath(path[:100])
     number = int(digits)
     place = Bundle(number, width) if found["level"] == "entries" else Tile(int(found["level"]), number, width)

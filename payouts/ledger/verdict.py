@@ -34,11 +34,11 @@ from payouts.ledger.errors import (
 from payouts.ledger.merkle import check_inclusion
 from payouts.ledger.money import parse_amount
 from payouts.ledger.note import Signature
-from payouts.ledger.payout_steps import ON_THE_WAY, SETTLED, Payouts
 from payouts.ledger.policy import Policy, counted_cosignatures, exact_policy, parse_policy
 from payouts.ledger.ranges import check_range
 from payouts.ledger.rotation import ROTATE, keys_of_genesis, ledger_key_at
 from payouts.ledger.statement import Debtor, parse_statement
+from payouts.ledger.steps import ON_THE_WAY, SETTLED, Holds, Payouts
 
 ACCOUNTS_ROOT: Final = "accounts.root"
 
@@ -160,7 +160,7 @@ class _Books:
         self.signed = self._open_checkpoint(file_policy, policy)
         self._check_places(genesis)
         self._check_order([genesis, *self.entries])
-        self.payouts = Payouts()
+        self.payouts, self.holds = Payouts(), Holds()
         self.accrued: dict[str, int] = {}
         self.heads = self._follow_chains()
         self.root = self._check_accounts_root()
@@ -213,6 +213,7 @@ class _Books:
                 check_link(link, head, move)
                 heads[link.currency] = head_after(link, entry.leaf, head, move)
             self.payouts.add(entry)
+            self.holds.add(entry)
             if entry.type == "accrue":
                 self._check_batch(entry)
         return heads

@@ -1,4 +1,7 @@
-"""Payouts as the log tells them: a table of steps, and an id that can be used once."""
+"""Payouts and holds as the log tells them: which entry may follow which.
+
+A payout is a table of steps with an id that can be used once; a hold is released when its time has come, and not twice.
+"""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -6,7 +9,7 @@ from typing import Final
 
 from payouts.ledger import canonical
 from payouts.ledger.entries import Entry
-from payouts.ledger.errors import BadPayoutId, PayoutOutOfOrder
+from payouts.ledger.errors import BadPayoutId, HoldBroken, PayoutOutOfOrder
 from payouts.ledger.money import parse_amount
 
 # (state, entry type) -> state. An intent stands in the log before any money moves.
@@ -66,3 +69,28 @@ def _check_id(intent: Entry) -> None:
         raise BadPayoutId
     if link is not None and body["seq_hi"] >= link.seq:
         raise BadPayoutId(f"seq {body['seq_hi']} is not before the intent's own {link.seq}")
+
+
+class Holds:
+    """The holds of the entries seen so far: index -> (the entry, what of it is still held)."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, tuple[Entry, int]] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Take the next entry. Raises HoldBroken; other types change nothing."""
+        if entry.type == "hold":
+            self.known[entry.index] = entry, parse_amount(entry.body["amount"])
+        elif entry.type == "release":
+            self._release(entry)
+
+    def _release(self, entry: Entry) -> None:
+        hold, left = self.known.get(entry.body["hold"], (entry, 0))
+        if hold is entry or any(entry.body[member] != hold.body[member] for member in ("scid", "currency")):
+            raise HoldBroken(f"entry {entry.index} releases no hold of this account")
+        left -= parse_amount(entry.body["amount"])
+        if left < 0:
+            raise HoldBroken(f"entry {entry.index} releases more than was held")
+        if entry.at < hold.body["until"]:
+            raise HoldBroken(f"entry {entry.index} releases before {hold.body['until']}")
+        self.known[hold.index] = hold, left
