@@ -18,7 +18,7 @@ from federation.wire.json import BadJson, JsonObject
 from federation.wire.signatures import Message
 from server.accounts import queries as accounts
 from server.accounts.models import Account, Follow
-from server.core import limits, locators
+from server.core import limits, locators, metrics
 from server.core.errors import NotFound, TooLarge, TributaryError
 from server.videos import queries as videos
 from server.videos import states
@@ -40,6 +40,7 @@ def shared_inbox(request: HttpRequest) -> HttpResponse:
         outcome = inbox.accept(_message(request))
     except TributaryError as error:
         reason = getattr(error, "reason", error.code)
+        metrics.inbox_refused_total.labels(error.code, reason).inc()
         log.info("activity refused", extra={"reason": reason, "status": error.status, "detail": str(error)[:200]})
         wait = {"Retry-After": "60"} if error.status == HTTPStatus.TOO_MANY_REQUESTS else None
         return problem(error, headers=wait)

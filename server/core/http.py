@@ -20,7 +20,8 @@ import urllib3
 from django.conf import settings
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from server.core import hosts, limits, reach
+from server.core import hosts, limits, metrics, reach
+from server.core.errors import TributaryError
 from server.core.reach import AnswerTooLarge, Blocked, HttpError, TooSlow, Unreachable, check
 
 __all__ = [
@@ -202,6 +203,23 @@ def forget_connections() -> None:
 
 
 def _exchange(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    wait_seconds_max: float,
+    read: Callable[[urllib3.BaseHTTPResponse], tuple[bytes, bool]],
+) -> Answer:
+    try:
+        answer = _ask(method, url, body, headers, wait_seconds_max, read)
+    except TributaryError as error:
+        metrics.http_out_total.labels(method, error.code).inc()
+        raise
+    metrics.http_out_total.labels(method, f"{answer.status // 100}xx").inc()
+    return answer
+
+
+def _ask(
     method: str,
     url: str,
     body: bytes | None,

@@ -32,14 +32,14 @@ http_request_seconds = Histogram(
 )
 http_out_total = Counter(
     "tributary_http_out_total",
-    "Requests we sent to other servers, by purpose and outcome.",
-    ["purpose", "outcome"],
+    "Requests we sent to other servers, by method and outcome.",
+    ["method", "outcome"],
     registry=REGISTRY,
 )
-signature_rejects_total = Counter(
-    "tributary_signature_rejects_total",
-    "Requests of other servers refused for their signature, by reason.",
-    ["reason"],
+inbox_refused_total = Counter(
+    "tributary_inbox_refused_total",
+    "Activities refused at the door, by error code and reason (bad_signature: why the signature was not good).",
+    ["code", "reason"],
     registry=REGISTRY,
 )
 tasks_run_total = Counter(
@@ -48,10 +48,12 @@ tasks_run_total = Counter(
     ["subscriber", "outcome"],
     registry=REGISTRY,
 )
+transcodes_total = Counter(
+    "tributary_transcodes_total", "Transcodes ended, by outcome (done, failed).", ["outcome"], registry=REGISTRY
+)
 transcode_seconds = Histogram(
     "tributary_transcode_seconds",
-    "Time to transcode one video, by outcome.",
-    ["outcome"],
+    "Time ffmpeg took for one video, all its renditions together.",
     buckets=(1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280, float("inf")),
     registry=REGISTRY,
 )

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from server.core import clock, limits, storage, worker
+from server.core import clock, limits, metrics, storage, worker
 from server.core.errors import StorageFull, TributaryError, WrongState
 from server.core.models import Task
 from server.videos import actions, states, transcoding, uploads
@@ -52,8 +52,10 @@ def transcode(fact: UploadFinished) -> None:
         return
     try:
         with work_folder(video, upload) as source:
-            result = transcoding.transcode(source, on_progress=lambda percent: _note_progress(video, percent))
+            with metrics.transcode_seconds.time():
+                result = transcoding.transcode(source, on_progress=lambda percent: _note_progress(video, percent))
             actions.mark_transcoded(video=video, result=result)
+            metrics.transcodes_total.labels("done").inc()
         actions.forget_upload(upload=upload)
     except (Withdrawn, WrongState):
         log.info("no longer waiting for its transcode", extra={"video": video.pk})
@@ -68,6 +70,7 @@ def transcode(fact: UploadFinished) -> None:
 def _fail(video: Video, why: str) -> None:
     try:
         actions.mark_failed(video=video, why=why)
+        metrics.transcodes_total.labels("failed").inc()
     except WrongState:
         log.info("no longer waiting for its transcode", extra={"video": video.pk})
 

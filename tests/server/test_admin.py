@@ -24,7 +24,7 @@ from tests.world import PASSWORD, World, published
 
 
 def _staff(email: str, *permissions: str, superuser: bool = False) -> User:
-    user = User.objects.create_user(email, PASSWORD, is_staff=True, is_superuser=superuser)
+    user = User.objects.create_user(email, None, is_staff=True, is_superuser=superuser)
     for name in permissions:
         app, _, codename = name.partition(".")
         user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
