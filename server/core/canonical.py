@@ -1,5 +1,6 @@
 """Canonical bytes: strict JSON in, JCS (RFC 8785) out; multibase base58btc, multihash SHA-256, Multikeys, times. Pure."""
 
+import functools
 import hashlib
 import json
 import re
@@ -20,6 +21,8 @@ SHA2_256 = b"\x12\x20"
 MULTIHASH = re.compile(r"Qm[1-9A-HJ-NP-Za-km-z]{44}")
 # Decoding base58 takes quadratic time; the longest text we read is an RSA-8192 Multikey.
 MULTIBASE_CHARACTERS_MAX = 2_048
+# Public names and keys recur in every entry of a log; what a decoder once took is remembered.
+_DECODED_MAX = 1_024
 JSON_INTEGER_MAX = 2**53 - 1
 _BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]*")
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", re.ASCII)
@@ -31,6 +34,24 @@ def jcs(value: Any) -> bytes:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise ValueError(str(error)) from error
+
+
+def jcs_whole(value: Any) -> bytes:
+    """The bytes ``jcs`` would write for a value without fractions (``parse`` with ``fractions=False``), several times faster.
+
+    Without fractions the standard library writes RFC 8785, but for the order of names, which goes by UTF-16 units.
+    """
+    return json.dumps(_ordered(value), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _ordered(value[name]) for name in sorted(value, key=_utf16)}
+    return [_ordered(one) for one in value] if isinstance(value, list) and _containers(value) else value
+
+
+def _utf16(name: str) -> bytes:
+    return name.encode("utf-16-be")
 
 
 def parse(data: bytes, *, depth_max: int, fractions: bool = True) -> Any:
@@ -129,6 +150,7 @@ def multihash_sha256(data: bytes) -> str:
     return base58.b58encode(SHA2_256 + hashlib.sha256(data).digest()).decode()
 
 
+@functools.lru_cache(maxsize=_DECODED_MAX)
 def multihash_sha256_decode(text: str) -> bytes:
     """The 32 bytes of a base58 SHA-256 multihash. Raises ValueError for another function, a shortened hash or a wrong digit."""
     if not MULTIHASH.fullmatch(text):
@@ -144,6 +166,7 @@ def multikey_ed25519(public: bytes) -> str:
     return multibase(ED25519_PUBLIC + public)
 
 
+@functools.lru_cache(maxsize=_DECODED_MAX)
 def multikey_ed25519_decode(text: str) -> bytes:
     """The 32 bytes of an Ed25519 Multikey. Raises ValueError for anything else."""
     return _multikey_decode(text, ED25519_PUBLIC, "an Ed25519 Multikey")

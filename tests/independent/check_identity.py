@@ -209,7 +209,7 @@ def check_entry(line, before, case):
         lambda: isinstance(entry["parameters"], dict) and isinstance(entry["state"], dict),
     )
     proofs = entry["proof"] if isinstance(entry["proof"], list) else [entry["proof"]]
-    need("V1", len(proofs) <= 8 and all(isinstance(one, dict) for one in proofs))
+    need("V1", len(proofs) <= 4 and all(isinstance(one, dict) for one in proofs))
     need("V3", matches(VERSION, entry["versionId"]))
     need("V11", matches(TIME, entry["versionTime"]), lambda: when(entry["versionTime"]))
     given, state, number = entry["parameters"], entry["state"], int(entry["versionId"].partition("-")[0])

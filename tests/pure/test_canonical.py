@@ -14,17 +14,18 @@ from nacl.signing import SigningKey
 from server.core import canonical
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "identity"
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53) + 1, 2**53 - 1)
-    | st.floats(-(2.0**53) + 1, 2.0**53 - 1)
-    | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4)
-    ),
-    max_leaves=12,
-)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+WHOLE = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | TEXT
+
+
+def json_of(leaves: st.SearchStrategy) -> st.SearchStrategy:
+    return st.recursive(
+        leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=12
+    )
+
+
+JSON_WHOLE = json_of(WHOLE)
+JSON = json_of(WHOLE | st.floats(-(2.0**53) + 1, 2.0**53 - 1))
 
 
 def rows(name: str) -> list[list[str]]:
@@ -43,6 +44,11 @@ def test_jcs_vectors(name: str) -> None:
 def test_what_jcs_writes_parse_reads_and_jcs_writes_again(value: object) -> None:
     data = canonical.jcs(value)
     assert canonical.jcs(canonical.parse(data, depth_max=64)) == data
+
+
+@given(JSON_WHOLE)
+def test_the_fast_way_writes_the_same_bytes(value: object) -> None:
+    assert canonical.jcs_whole(value) == canonical.jcs(value)
 
 
 @pytest.mark.parametrize(

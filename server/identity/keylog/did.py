@@ -4,7 +4,6 @@ Source: did:webvh v1.0, Method-Specific Identifier and DID-to-HTTPS Transformati
 address: what a verifier fetches must not be chosen among its own neighbours.
 """
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
@@ -38,11 +37,6 @@ class Did:
     host: str
     port: int | None
     path: tuple[str, ...]
-
-    @property
-    def location(self) -> str:
-        """All of the DID behind the SCID: where it lives."""
-        return self.text.removeprefix(PREFIX).partition(":")[2]
 
     def url(self, file: str = "did.jsonl", *, loopback: bool = False) -> str:
         """The address of the log, or of another ``file`` beside it.
@@ -99,17 +93,10 @@ def _host(text: str) -> str:
     labels = host.split(".")
     if len(host) > limits.HOST_CHARACTERS_MAX or not all(_LABEL.fullmatch(label) for label in labels):
         raise V9Did("the host is not a DNS name in lower case")
-    if _ADDRESS_LABEL.fullmatch(labels[-1]) or _is_address(host):
+    # Every spelling of an IPv4 address ends in a number (WHATWG URL 3.5); one of IPv6 has a colon.
+    if _ADDRESS_LABEL.fullmatch(labels[-1]):
         raise V9Did("the host is an IP address")
     return host
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_loopback(host: str) -> bool:

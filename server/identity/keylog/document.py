@@ -149,7 +149,7 @@ def _check(document: Document) -> None:
         canonical.multikey_ed25519_decode(document.home.multikey)
         if document.box is not None:
             canonical.multikey_x25519_decode(document.box.multikey)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, TypeError) as error:
         raise BadDocument(f"a key is malformed: {error}") from error
     if document.user.multikey == document.home.multikey:
         raise BadDocument("the person's key and the home server's key must differ")

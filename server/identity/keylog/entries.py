@@ -42,7 +42,7 @@ class Entry:
     def scid_bytes(self, scid: str) -> bytes:
         """The canonical bytes that the SCID is the hash of: the placeholder wherever the SCID stands, also in names."""
         text = self.unsigned_bytes(SCID_PLACEHOLDER).decode().replace(scid, SCID_PLACEHOLDER)
-        return canonical.jcs(canonical.parse(text.encode(), depth_max=limits.ENTRY_DEPTH_MAX, fractions=False))
+        return canonical.jcs_whole(canonical.parse(text.encode(), depth_max=limits.ENTRY_DEPTH_MAX, fractions=False))
 
 
 def unsigned_bytes(version_id: str, time_text: str, parameters_bytes: bytes, state_bytes: bytes) -> bytes:
@@ -89,8 +89,8 @@ def parse_entry(line: bytes) -> Entry:
         parameters=value["parameters"],
         state=value["state"],
         proofs=_proofs(value["proof"]),
-        parameters_bytes=canonical.jcs(value["parameters"]),
-        state_bytes=canonical.jcs(value["state"]),
+        parameters_bytes=canonical.jcs_whole(value["parameters"]),
+        state_bytes=canonical.jcs_whole(value["state"]),
     )
 
 

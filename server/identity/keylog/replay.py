@@ -112,7 +112,8 @@ def verify_policy(
 def extend(log: PolicyLog, line: bytes, *, now: datetime, witness_file: bytes | None = None, loopback: bool = False) -> PolicyLog:
     """``log`` with one more entry, judged as ``verify_policy`` would judge the whole. Raises KeyLogError; nothing changes."""
     line = line.removesuffix(b"\n")
-    if len(log.versions) >= limits.HARD.entries_max or len(log.data) + len(line) >= limits.HARD.bytes_max:
+    size_bytes = sum(len(version.entry.line) + 1 for version in log.versions) + len(line) + 1
+    if len(log.versions) >= limits.HARD.entries_max or size_bytes > limits.HARD.bytes_max:
         raise V1Form("the log is full")
     version = step(log.head, parse_entry(line), now=now, loopback=loopback, policy=True)
     versions = (*log.versions, version)

@@ -346,6 +346,13 @@ def witnessed():
         "witness-listed-twice",
         refused("V13", Craft().first(parameters={"witness": witnesses(2, "witness-1", "witness-1")}).log),
     )
+    for name, value in {
+        "witness-as-list": [],
+        "witness-without-threshold": {"witnesses": [{"id": f"did:key:{public('witness-1')}"}]},
+        "witness-list-empty": {"threshold": 0, "witnesses": []},
+        "witness-with-weight": {"threshold": 1, "witnesses": [{"id": f"did:key:{public('witness-1')}", "weight": 1}]},
+    }.items():
+        yield name, refused("V13", Craft().first(parameters={"witness": value}).log)
     yield (
         "witness-not-a-did-key",
         refused("V13", Craft().first(parameters={"witness": {"threshold": 1, "witnesses": [{"id": public("witness-1")}]}}).log),
@@ -383,7 +390,7 @@ def bad_forms(logs):
     )
     yield "parameters-not-an-object", refused("V1", Craft().first().change(lambda entry: entry.update(parameters=[])).log)
     yield "proof-not-an-object", refused("V1", Craft().first().change(lambda entry: entry.update(proof=["x"])).log)
-    yield "nine-proofs", refused("V1", Craft().first().change(lambda entry: entry.update(proof=entry["proof"] * 9)).log)
+    yield "five-proofs", refused("V1", Craft().first().change(lambda entry: entry.update(proof=entry["proof"] * 5)).log)
     for name, value in {
         "unknown-parameter": {"colour": "red"},
         "null-parameter": {"watchers": None},
@@ -833,6 +840,7 @@ def receipt_cases(logs):
     yield case("member-unknown", "BadReceiptForm", with_(note="x"), signer="instance-1")
     yield case("member-missing", "BadReceiptForm", with_(scid=...), signer="instance-1")
     yield case("version-2-of-the-format", "BadReceiptForm", with_(v=2), signer="instance-1")
+    yield case("number-for-a-text", "BadReceiptForm", with_(replica=1), signer="instance-1")
     yield case("scid-malformed", "BadReceiptForm", with_(scid="Qm"), signer="instance-1")
     yield case("version-id-malformed", "BadReceiptForm", with_(versionId="3"), signer="instance-1")
     yield case("undated", "BadReceiptForm", with_(proof=edit(good["proof"], {"created": ...})), signer="instance-1")
