@@ -3,14 +3,16 @@
 import functools
 import uuid
 from dataclasses import dataclass
+from unittest import mock
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from django.contrib.auth.hashers import make_password
 
 from federation.models import Actor, Peer
 from server.accounts import actions
 from server.accounts.models import Account, User
-from server.core import clock, locators
+from server.core import clock, keys, locators
 from server.core.snowflake import make_id
 from server.videos.models import Video
 
@@ -27,10 +29,24 @@ def rsa_pair(name: str) -> tuple[str, str]:
     )
 
 
+@functools.cache
+def _home_rsa(handle: str) -> keys.KeyPair:
+    return keys.make_rsa()
+
+
+@functools.cache
+def _hashed_password() -> str:
+    return make_password(PASSWORD)
+
+
 def local(handle: str) -> Account:
-    """A local account that can sign in with PASSWORD."""
-    user = User.objects.create_user(f"{handle}@example.org", PASSWORD)
-    return actions.open_account(user=user, handle=handle)
+    """A local account that can sign in with PASSWORD.
+
+    Its RSA key and the hash of its password are made once in a run: they are most of the time that a test takes.
+    """
+    user = User.objects.create(email=f"{handle}@example.org", password=_hashed_password())
+    with mock.patch.object(keys, "make_rsa", return_value=_home_rsa(handle)):
+        return actions.open_account(user=user, handle=handle)
 
 
 def remote(handle: str = "dora", domain: str = "peer.example") -> Account:
