@@ -171,6 +171,7 @@ DEFAULT_FROM_EMAIL: str = env.str("TRIBUTARY_EMAIL_FROM", default=f"tributary@{_
 # Transport and headers.
 _https = _origin.scheme == "https"
 CSRF_TRUSTED_ORIGINS = [ORIGIN]
+CSRF_FAILURE_VIEW = "server.web.errors.csrf_failed"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_HTTPONLY = True
 # Two instances on one development host must not overwrite each other's cookies.

@@ -1,6 +1,6 @@
 """How the pages answer: a redirect or a page to people, JSON to our own scripts; our errors in words for both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 
 from django.contrib import messages
@@ -22,9 +22,9 @@ def wants_fragment(request: HttpRequest) -> bool:
     return "X-Fragment" in request.headers
 
 
-def page_or_fragment(request: HttpRequest, page: str, fragment: str, context: dict[str, object]) -> HttpResponse:
+def page_or_fragment(request: HttpRequest, page: str, fragment: str, context: Mapping[str, object]) -> HttpResponse:
     """The same address gives the page to people and its changing part to our scripts."""
-    response = render(request, fragment if wants_fragment(request) else page, context)
+    response = render(request, fragment if wants_fragment(request) else page, dict(context))
     patch_vary_headers(response, ["X-Fragment"])
     return response
 

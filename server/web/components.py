@@ -69,9 +69,8 @@ def sample_account(handle: str = "alice", domain: str = "") -> Account:
     return Account(id=1, handle=handle, domain=domain, display_name=handle.title(), uri=f"https://example.org/users/{handle}")
 
 
-def sample_video(**fields: object) -> Video:
+def sample_video(account: Account | None = None, **fields: object) -> Video:
     """A video that does not exist."""
-    account = fields.pop("account", None) or sample_account()
     defaults: dict[str, object] = {
         "id": 1,
         "is_local": True,
@@ -91,7 +90,7 @@ def sample_video(**fields: object) -> Video:
         "url": "https://example.org/w/1",
         "published_at": clock.now() - timedelta(hours=3),
     }
-    return Video(account=account, **{**defaults, **fields})
+    return Video(account=account or sample_account(), **{**defaults, **fields})
 
 
 def sample_comment(account: Account, text: str, number: int) -> Comment:

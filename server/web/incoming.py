@@ -29,7 +29,7 @@ class Doorkeeper(FileUploadHandler):
         input_data: IO[bytes],  # noqa: ARG002 (Django's signature, as in the rest of this class)
         META: dict[str, str],  # noqa: ARG002, N803
         content_length: int,
-        boundary: bytes,  # noqa: ARG002
+        boundary: str,  # noqa: ARG002
         encoding: str | None = None,  # noqa: ARG002
     ) -> None:
         """Look at the announced length before the first byte."""

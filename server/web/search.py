@@ -56,7 +56,7 @@ def _people(words: str, viewer: Account | None) -> tuple[list[Account], str]:
 
 def _tags(words: str) -> list[Hashtag]:
     wanted = tag_name(words) if words else ""
-    if words and not wanted:
+    if wanted is None:
         return []
     every = Hashtag.objects.filter(videos__state="published", videos__visibility="public").distinct()
     return list(every.filter(name__startswith=wanted).order_by("name" if words else "-id")[:TAGS_COUNT])
