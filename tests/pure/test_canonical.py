@@ -2,6 +2,7 @@
 
 import csv
 import json
+import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
+from payouts.ledger import canonical as profile
+from payouts.ledger.errors import LedgerError
 from server.core import canonical
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "identity"
@@ -26,6 +29,16 @@ def json_of(leaves: st.SearchStrategy) -> st.SearchStrategy:
 
 JSON_WHOLE = json_of(WHOLE)
 JSON = json_of(WHOLE | st.floats(-(2.0**53) + 1, 2.0**53 - 1))
+
+
+# The ledger's strict profile: ASCII names, NFC texts, no fractions, at most six levels.
+PROFILE = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | TEXT.map(lambda text: unicodedata.normalize("NFC", text)),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(max_codepoint=127), max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
 
 
 def rows(name: str) -> list[list[str]]:
@@ -49,6 +62,30 @@ def test_what_jcs_writes_parse_reads_and_jcs_writes_again(value: object) -> None
 @given(JSON_WHOLE)
 def test_the_fast_way_writes_the_same_bytes(value: object) -> None:
     assert canonical.jcs_whole(value) == canonical.jcs(value)
+
+
+@given(PROFILE)
+def test_full_jcs_and_the_strict_profile_agree_on_the_profile(value: object) -> None:
+    try:
+        data = profile.encode(value)
+    except LedgerError:
+        return  # deeper than six levels: outside of the profile
+    assert data == canonical.jcs(value) == canonical.jcs_whole(value)
+    assert profile.decode(data, bytes_max=10_000) == canonical.parse(data, depth_max=profile.DEPTH_MAX, fractions=False) == value
+
+
+@given(PROFILE, st.data())
+def test_what_the_strict_profile_reads_full_jcs_reads_alike(value: object, data: st.DataObject) -> None:
+    """Also of bytes nobody wrote as canonical: whatever the profile lets pass, JCS writes back byte for byte."""
+    text = canonical.jcs(value)
+    place = data.draw(st.integers(0, len(text) - 1))
+    changed = text[:place] + data.draw(st.binary(max_size=2)) + text[place + 1 :]
+    try:
+        read = profile.decode(changed, bytes_max=10_000)
+    except LedgerError:
+        return
+    assert canonical.jcs(canonical.parse(changed, depth_max=profile.DEPTH_MAX, fractions=False)) == changed
+    assert canonical.jcs(read) == changed
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ CCTV_ACCEPTED = {"low_order_component_A", "low_order_component_R"}
 
 
 def test_cctv_pins_the_accept_set() -> None:
-    cases = json.loads((VECTORS / "ed25519/cctv-ed25519.json").read_text())
+    cases = json.loads((VECTORS.parent / "ledger/cctv-ed25519.json").read_text())
     accepted = set()
     for case in cases:
         try:
