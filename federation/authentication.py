@@ -133,7 +133,10 @@ def _verify(claim: Claim, actor: Actor) -> Verified[Signed] | None:
 def _refetched(actor: Actor) -> Actor:
     if not _may_refetch(actor):
         raise BadSignature("wrong_signature")
-    return _fetched(actor.uri, seconds_old_max=0)
+    try:
+        return _fetched(actor.uri, seconds_old_max=0)
+    except BadSignature as error:
+        raise BadSignature("wrong_signature", f"wrong signature, and {error}") from error
 
 
 def _may_refetch(actor: Actor) -> bool:

@@ -11,6 +11,7 @@ from server.core import hosts, limits
 from server.core.errors import Invalid
 
 ADDRESSEES_MAX = 1_000
+LINKS_MAX = 100
 _DURATION = re.compile(r"P(?:([0-9]{1,4})D)?T?(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,9})(?:\.([0-9]{1,9}))?S)?")
 
 
@@ -103,8 +104,8 @@ def link(value: Any, *, media_types: Iterable[str] = ()) -> str:
     Empty when there is none that we can use.
     """
     values = value if isinstance(value, list) else [value]
-    wanted = set(media_types)
-    links = [each for each in values[:ADDRESSEES_MAX] if isinstance(each, (str, dict))]
+    wanted = list(media_types)
+    links = [each for each in values[:LINKS_MAX] if isinstance(each, (str, dict))]
     links.sort(key=lambda each: not (isinstance(each, dict) and each.get("mediaType") in wanted))
     for each in links:
         target = each if isinstance(each, str) else each.get("href", each.get("url"))

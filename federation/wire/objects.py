@@ -18,6 +18,7 @@ PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
 PUBLIC_NAMES = frozenset({PUBLIC, "as:Public", "Public"})
 ACTOR_KINDS = frozenset({"Person", "Service", "Group", "Organization", "Application"})
 VIDEO_MEDIA_TYPES = frozenset({"video/mp4", "video/webm", "video/x-m4v"})
+PLAIN_MEDIA_TYPES = frozenset({"text/plain", "text/markdown"})
 NAME_CHARACTERS_MAX = 255
 BLURHASH_CHARACTERS_MAX = 100
 LANGUAGE_CHARACTERS_MAX = 20
@@ -175,7 +176,9 @@ def _picture(value: object, uri: str) -> str:
 
 
 def _loadable(address: str, uri: str) -> str:
-    return address if address.startswith("https:") or hosts.same_origin(address, uri) else ""
+    if not address or address.startswith("https:"):
+        return address
+    return address if hosts.same_origin(address, uri) else ""
 
 
 def read_note(document: JsonObject) -> Note:
@@ -190,7 +193,7 @@ def read_note(document: JsonObject) -> Note:
         attributed_to=_author(document),
         in_reply_to=fields.optional_address(document, "inReplyTo"),
         content=content,
-        is_plain_text=document.get("mediaType") in {"text/plain", "text/markdown"},
+        is_plain_text=fields.text(document, "mediaType", characters_max=NAME_CHARACTERS_MAX) in PLAIN_MEDIA_TYPES,
         url=fields.link(document.get("url"), media_types=["text/html"]) or uri,
         language=_language(document, content),
         sensitive=document.get("sensitive") is True or bool(summary),

@@ -1,10 +1,11 @@
 """Fixtures of the federation tests: a played server, and a worker that runs what was recorded."""
 
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from server.core import http, worker
+from server.core import http, reach, worker
 from tests.federation import stranger
 
 
@@ -21,3 +22,13 @@ def server() -> Iterator[stranger.Server]:
 def work() -> Callable[[], int]:
     """Run the recorded facts of the federation queue to the end."""
     return lambda: worker.work("federation")
+
+
+@pytest.fixture(autouse=True)
+def _no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody outside is asked: every name but the loopback ones is unknown."""
+
+    def unknown(host: str, *_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, f"{host} is not known in tests")
+
+    monkeypatch.setattr(reach.socket, "getaddrinfo", unknown)

@@ -5,7 +5,9 @@ twice in the same way would prove nothing.
 """
 
 import base64
+import functools
 import hashlib
+import itertools
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -16,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tests.world import rsa_pair
 
@@ -57,7 +59,9 @@ class Person:
 
     def activity(self, kind: str, object_: Any, **fields: Any) -> dict[str, Any]:
         """An activity with an id nobody has used."""
-        number = hashlib.sha256(f"{kind}{object_}{fields}{self.uri}{threading.get_ident()}{_next()}".encode()).hexdigest()[:16]
+        number = hashlib.sha256(f"{kind}{object_}{fields}{self.uri}{threading.get_ident()}{next(_numbers)}".encode()).hexdigest()[
+            :16
+        ]
         return {
             "@context": AS,
             "id": f"{self.origin}/activities/{number}",
@@ -97,8 +101,7 @@ class Person:
         }
 
     def sign(self, text: bytes) -> str:
-        private = serialization.load_pem_private_key(rsa_pair(self.name)[0].encode(), None)
-        return base64.b64encode(private.sign(text, padding.PKCS1v15(), hashes.SHA256())).decode()  # type: ignore[union-attr,call-arg]
+        return base64.b64encode(_private(self.name).sign(text, padding.PKCS1v15(), hashes.SHA256())).decode()
 
     def request(
         self,
@@ -124,7 +127,11 @@ class Person:
             **(values or {}),
         }
         lower = {name.lower(): value for name, value in headers.items()}
-        lines = [f"(request-target): {method} {path}" if name == "(request-target)" else f"{name}: {lower[name]}" for name in covered.split() if name in lower or name == "(request-target)"]
+        lines = [
+            f"(request-target): {method} {path}" if name == "(request-target)" else f"{name}: {lower[name]}"
+            for name in covered.split()
+            if name in lower or name == "(request-target)"
+        ]
         signature = self.sign("\n".join(lines).encode())
         named = f'algorithm="{algorithm}",' if algorithm else ""
         headers["Signature"] = f'keyId="{key_id or self.key_id}",{named}headers="{covered}",{extra}signature="{signature}"'
@@ -149,13 +156,14 @@ class Person:
         }
 
 
-_count = 0
+@functools.cache
+def _private(name: str) -> rsa.RSAPrivateKey:
+    key = serialization.load_pem_private_key(rsa_pair(name)[0].encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
 
 
-def _next() -> int:
-    global _count
-    _count += 1
-    return _count
+_numbers = itertools.count()
 
 
 def dora() -> Person:
@@ -196,7 +204,9 @@ class Server:
 
             def do(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
-                request = Received(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, self.rfile.read(length))
+                request = Received(
+                    self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, self.rfile.read(length)
+                )
                 played.received.append(request)
                 answer = played.find(request)
                 self.send_response(answer.status)
@@ -206,7 +216,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(answer.body)
 
-            do_GET = do_POST = do
+            do_GET = do_POST = do  # noqa: N815 (the names that the standard library calls)
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -232,7 +242,9 @@ class Server:
     def url(self, path: str, name: str = "peer") -> str:
         return f"http://{self.host(name)}{path}"
 
-    def serve(self, url_or_path: str, document: Mapping[str, Any], *, content_type: str = ACTIVITY, status: int = 200, **headers: str) -> None:
+    def serve(
+        self, url_or_path: str, document: Mapping[str, Any], *, content_type: str = ACTIVITY, status: int = 200, **headers: str
+    ) -> None:
         """Answer ``document`` at a path (of one host, when a whole URL is given)."""
         host, path = "", url_or_path
         if "://" in url_or_path:

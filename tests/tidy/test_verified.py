@@ -1,0 +1,17 @@
+"""Only a verifier makes verified values."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+# ``signatures`` verifies, ``inbox`` restores what it let in, ``verified`` is the type itself.
+MAKERS = {"federation/wire/signatures.py", "federation/inbox.py", "federation/wire/verified.py"}
+
+
+def test_who_breaks_the_seal() -> None:
+    using = {
+        str(path.relative_to(ROOT))
+        for folder in ("federation", "server")
+        for path in (ROOT / folder).rglob("*.py")
+        if "SEAL" in path.read_text()
+    }
+    assert using == MAKERS
