@@ -10,7 +10,6 @@ from datetime import timedelta
 
 from django.core.cache import cache
 
-from federation import tombstones
 from federation.fetch import Busy, fetch_actor
 from federation.fetch.actors import find
 from federation.models import Actor
@@ -106,8 +105,6 @@ def _sender(activity: Activity, claim: Claim) -> Actor:
     known = find(activity.actor)
     if known is None and isinstance(activity, Delete) and activity.object_uri == activity.actor:
         raise NothingToDelete
-    if known is None and tombstones.is_buried(activity.actor):
-        raise Suspended("this account was deleted")
     if known is None:
         return _fetched(activity.actor, seconds_old_max=limits.ACTOR_KEY_CACHE_SECONDS)
     if known.fetched_at < clock.now() - timedelta(seconds=limits.ACTOR_KEY_CACHE_SECONDS) and _may_refetch(known):

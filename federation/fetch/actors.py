@@ -5,7 +5,6 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 
-from federation import tombstones
 from federation.fetch.documents import Gone, WrongDocument, fetch_ap
 from federation.fetch.webfinger import confirm, finger
 from federation.models import Actor
@@ -32,8 +31,6 @@ def fetch_actor(uri: str, *, seconds_old_max: float = limits.ACTOR_KEY_CACHE_SEC
     known = find(uri)
     if known is not None and known.fetched_at > clock.now() - timedelta(seconds=seconds_old_max) and known.gone_at is None:
         return known
-    if tombstones.is_buried(uri):
-        raise Gone("this actor was deleted")
     try:
         _, document = fetch_ap(uri, size_bytes_max=limits.ACTOR_BYTES_MAX)
     except Gone:
@@ -50,8 +47,6 @@ def find(uri: str) -> Actor | None:
 def keep(document: ActorDocument) -> Actor:
     """Store what an actor's own server says of her. ``document`` came by rule R1, or was signed by herself."""
     key = _usable_key(document)
-    if tombstones.is_buried(document.uri):
-        raise Gone("this actor was deleted")
     # An instance actor speaks for a server and nobody follows it: it needs no address.
     address = None if document.kind == "Application" else confirm(document)
     with transaction.atomic():

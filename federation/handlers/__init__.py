@@ -45,5 +45,5 @@ def dispatch(activity: Verified[Activity], sender: Actor) -> Outcome:
     if handler is None:
         return Ignored(f"{activity.value.kind} is not a kind that we handle")
     if sender.account is None:
-        return Ignored(f"its sender is a {sender.kind}, which speaks for a server and not for a person")
+        return Ignored(f"its sender is of kind {sender.kind}, which speaks for a server and not for a person")
     return handler(activity, sender.account)

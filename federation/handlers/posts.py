@@ -13,6 +13,7 @@ from federation.wire.activities import Create, Delete, Update
 from federation.wire.objects import ACTOR_KINDS, Note
 from federation.wire.verified import Verified
 from server.accounts import actions as accounts
+from server.accounts import queries as account_queries
 from server.accounts.models import Account
 from server.core import clock, hosts, locators
 from server.core.errors import NotAllowed
@@ -94,9 +95,10 @@ def on_delete(activity: Verified[Delete], sender: Account) -> Outcome:
     if uri == sender.uri:
         accounts.receive_account_deleted(account=sender)
         Actor.objects.filter(account=sender, gone_at=None).update(gone_at=clock.now())
-        tombstones.bury(uri)
         return Handled()
     _require_theirs(uri)
+    if account_queries.by_uri(uri) is not None:
+        raise NotAllowed("only the actor herself leaves")
     if not hosts.same_origin(uri, sender.uri):
         raise NotAllowed("it is on another server than the sender")
     with one_at_a_time(sender):
