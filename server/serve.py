@@ -127,11 +127,24 @@ def _prepare(data: Path) -> None:
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         say("Bringing the database up to date...")
         call_command("migrate", interactive=False, verbosity=0)
-    stamp, wanted = data / "static.stamp", _static_state()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        call_command("collectstatic", interactive=False, verbosity=0)
-        stamp.write_text(wanted)
+    _collect_static()
     connection.close()
+
+
+def _collect_static() -> None:
+    """Collect the static files once for this source tree, whichever instance starts first."""
+    from django.conf import settings
+    from django.core.management import call_command
+
+    root: Path = settings.STATIC_ROOT
+    root.mkdir(parents=True, exist_ok=True)
+    with (root.parent / f"{root.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp, wanted = root / ".collected", _static_state()
+        if not stamp.exists() or stamp.read_text() != wanted:
+            say("Collecting static files...")
+            call_command("collectstatic", interactive=False, verbosity=0)
+            stamp.write_text(wanted)
 
 
 def _static_state() -> str:

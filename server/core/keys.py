@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 from django.db import transaction
+from nacl.public import PrivateKey
 from nacl.secret import SecretBox
 from nacl.signing import SigningKey
 
@@ -54,7 +55,13 @@ def make_ed25519() -> KeyPair:
     return KeyPair("ed25519", canonical.multikey_ed25519(bytes(key.verify_key)), seal(bytes(key)))
 
 
-MAKERS = {"rsa": make_rsa, "ed25519": make_ed25519}
+def make_x25519() -> KeyPair:
+    """A new X25519 pair for sealed boxes; the public half as Multikey (``z6LS...``)."""
+    key = PrivateKey.generate()
+    return KeyPair("x25519", canonical.multibase(canonical.X25519_PUBLIC + bytes(key.public_key)), seal(bytes(key)))
+
+
+MAKERS = {"rsa": make_rsa, "ed25519": make_ed25519, "x25519": make_x25519}
 
 
 def instance_key(name: str, algorithm: str) -> InstanceKey:

@@ -88,7 +88,7 @@ class Demo:
 
     def follow(self, step: Step) -> None:
         """Bob looks Alice up by her address and follows her; her server accepts."""
-        self.bob.api("GET", f"/search?q={self.alice.address}")
+        self.bob.api("GET", f"/search?q={self.alice.address}&resolve=true")
         self.bob.api("PUT", f"/accounts/{self.alice.address}/follow")
         accepted = "SELECT state FROM accounts_follow WHERE state = 'accepted'"
         wait_for("Accept", lambda: self.south.rows(accepted), seconds_max=30)
@@ -209,7 +209,7 @@ class Demo:
             (item,) = self.north.rows("SELECT signing_string, key_id, state FROM federation_inboxitem WHERE kind = ?", kind)
             step.evidence[f"{kind} was signed by"] = item["key_id"]
             step.checks[f"the {kind} was verified and handled"] = item["state"] == "handled"
-        self.alice.api("POST", f"{path}/comments", {"text": "Every single morning.", "parent": comment["id"]})
+        self.alice.api("POST", f"{path}/comments", {"text": "Every single morning.", "parent_id": comment["id"]})
         replies = "SELECT text, parent_id FROM videos_comment WHERE text = 'Every single morning.'"
         (reply,) = wait_for("the reply", lambda: self.south.rows(replies), seconds_max=30)
         step.checks["her reply hangs below his comment on his server"] = reply["parent_id"] is not None
