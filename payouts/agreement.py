@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from nacl.signing import SigningKey
-
 from payouts.ledger import canonical
 from payouts.ledger.errors import (
     AgreementProofUnexpected,
@@ -24,8 +22,6 @@ from payouts.ledger.errors import (
     SharesDoNotSum,
 )
 from payouts.ledger.fields import (
-    VERSION,
-    ZERO_HASH,
     check_members,
     check_version,
     is_ascending,
@@ -124,8 +120,10 @@ def check_signed(agreement: Agreement, key_of: KeyOf) -> tuple[str, ...]:
     """
     missing = {agreement.origin, *agreement.parties}
     unknown = []
-    for proof in agreement.document["proof"]:
-        signer = _signer(proof, agreement.origin)
+    signers = [_signer(proof, agreement.origin) for proof in agreement.document["proof"]]
+    if not is_ascending(proof["verificationMethod"] for proof in agreement.document["proof"]):
+        raise AgreementProofUnexpected("proofs are not sorted by verification method")
+    for proof, signer in zip(agreement.document["proof"], signers, strict=True):
         if signer not in missing:
             raise AgreementProofUnexpected(signer)
         missing.remove(signer)
@@ -139,19 +137,6 @@ def check_signed(agreement: Agreement, key_of: KeyOf) -> tuple[str, ...]:
     if missing:
         raise AgreementUnsigned(", ".join(sorted(missing)))
     return tuple(unknown)
-
-
-def draft(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document with its id, ready to be signed: without ``id`` and ``proof`` in, with both out (no proof yet)."""
-    whole = {**document, "v": VERSION}
-    return {**whole, "id": agreement_id(whole), "proof": []}
-
-
-def sign(document: Mapping[str, Any], *, key: SigningKey, verification_method: str, created: datetime) -> dict[str, Any]:
-    """The document with one more proof. Proofs are kept sorted by verification method."""
-    unsigned = {name: value for name, value in document.items() if name not in ("id", "proof")}
-    proof = proofs.create_proof(unsigned, key=key, verification_method=verification_method, created=created)
-    return {**document, "proof": sorted([*document["proof"], proof], key=lambda one: str(one["verificationMethod"]))}
 
 
 def _text(document: Mapping[str, Any]) -> bytes:
@@ -256,54 +241,3 @@ def _refuse_false(rules: Mapping[str, bool]) -> None:
     for name, right in rules.items():
         if not right:
             raise BadAgreement(name)
-
-
-def default_offer(origin: str, *, created: str, effective_from: str, prev: str = ZERO_HASH) -> dict[str, Any]:
-    """The agreement that every instance publishes, with the shares of FORMATS: not signed yet."""
-    return draft({
-        "kind": "default",
-        "origin": origin,
-        "scope": "*",
-        "prev": prev,
-        "created": created,
-        "effective_from": effective_from,
-        "notice_days": NOTICE_DAYS_MIN,
-        "parties": [],
-        "shares": {table: _table(shares) for table, shares in DEFAULT_SHARES.items()},
-        "holds": [{"rail": "bank", "days": 14, "rate_millionths": 0}, {"rail": "card", "days": 120, "rate_millionths": 100_000}],
-        "losses": ["reserve", "operating"],
-    })  # fmt: skip
-
-
-DEFAULT_SHARES: Final = {
-    "contextual": {CREATOR: 650_000, "contributors": 100_000, "operating": 250_000},
-    "personal": {CREATOR: 550_000, "contributors": 100_000, "operating": 200_000, "viewers": 150_000},
-}
-
-
-def _table(shares: Mapping[str, int]) -> list[dict[str, Any]]:
-    return [{"to": receiver, "share_millionths": share} for receiver, share in sorted(shares.items())]
-
-
-def channel_agreement(
-    offer: Agreement,
-    *,
-    scid: str,
-    custody: str,
-    created: str,
-    effective_from: str,
-    shares: Mapping[str, Mapping[str, int]] | None = None,
-) -> dict[str, Any]:
-    """What a creator signs to accept an offer for her channel (or with other ``shares``): the same terms, her SCID in them."""
-    terms = shares or offer.shares
-    own = {table: {scid if to == CREATOR else to: share for to, share in rows.items()} for table, rows in terms.items()}
-    return draft({
-        **{name: offer.document[name] for name in ("origin", "notice_days", "holds", "losses")},
-        "kind": "channel",
-        "scope": scid,
-        "prev": offer.id,
-        "created": created,
-        "effective_from": effective_from,
-        "parties": [{"scid": scid, "role": "creator", "custody": custody}],
-        "shares": {table: _table(rows) for table, rows in own.items()},
-    })  # fmt: skip

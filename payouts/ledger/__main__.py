@@ -12,13 +12,14 @@ from pathlib import Path
 
 from payouts.agreement import check_signed, parse_agreement
 from payouts.ledger.container import FILE_BYTES_MAX
+from payouts.ledger.debtor import Agreement, Identity, KeyOf
 from payouts.ledger.errors import BadIdentityLog, LedgerError
 from payouts.ledger.fork import check_fork
 from payouts.ledger.multikey import multikey_bytes
 from payouts.ledger.note import parse_vkey
 from payouts.ledger.policy import parse_policy
 from payouts.ledger.report import as_json, as_text
-from payouts.ledger.verdict import Agreement, Identity, KeyOf, verify
+from payouts.ledger.verdict import verify
 from server.identity import keylog
 
 VERIFIED, REFUSED, UNREADABLE = 0, 1, 2

@@ -4,6 +4,8 @@ Opening a note *is* getting the list of its verified signatures: there is no tex
 """
 
 import re
+from base64 import b64decode
+from binascii import Error as BinasciiError
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -66,6 +68,14 @@ class Signer:
     def verifier(self) -> VerifierKey:
         """The public half."""
         return VerifierKey(self.name, self.algorithm, ed25519.public_of(self.seed))
+
+
+class SignatureLine(NamedTuple):
+    """One line of a note, not verified: the name, the key id with the signature, and how these were written."""
+
+    name: str
+    signed: bytes
+    text: str
 
 
 class Signature(NamedTuple):
@@ -137,22 +147,24 @@ def open_note(data: bytes, keys: Sequence[VerifierKey], *, only_known: bool = Fa
     text, lines = split_note(data)
     known = {(key.name, key.key_id): key for key in keys}
     verified: dict[VerifierKey, Signature] = {}
-    for name, signed in lines:
-        key = known.get((name, signed[:4]))
+    for line in lines:
+        key = known.get((line.name, line.signed[:4]))
         if key is None:
             if only_known:
-                raise UnknownSignature(name)
+                raise UnknownSignature(line.name)
             continue
         if key in verified:
-            raise DuplicateSignature(name)
-        verified[key] = Signature(key, _VERIFIERS[key.algorithm](key, text, signed[4:]))
+            raise DuplicateSignature(line.name)
+        if to_base64(line.signed) != line.text:
+            raise BadSignature("padding bits that are not zero")
+        verified[key] = Signature(key, _VERIFIERS[key.algorithm](key, text, line.signed[4:]))
     if not verified:
         raise NoKnownSignature
     return Note(text, tuple(verified.values()))
 
 
-def split_note(data: bytes) -> tuple[str, list[tuple[str, bytes]]]:
-    """The text and (name, key id and signature) of each line, nothing verified. Raises MalformedNote."""
+def split_note(data: bytes) -> tuple[str, list[SignatureLine]]:
+    """The text and the signature lines, nothing verified. Raises MalformedNote."""
     if len(data) > NOTE_BYTES_MAX:
         raise MalformedNote(f"{len(data)} bytes")
     try:
@@ -170,17 +182,17 @@ def split_note(data: bytes) -> tuple[str, list[tuple[str, bytes]]]:
     return head + "\n", [_split_line(line) for line in lines]
 
 
-def _split_line(line: str) -> tuple[str, bytes]:
+def _split_line(line: str) -> SignatureLine:
     found = _SIGNATURE_LINE.fullmatch(line)
     if found is None or _NAME.fullmatch(found[1]) is None:
         raise MalformedNote(f"{line[:80]!r} is no signature line")
     try:
-        signed = from_base64(found[2])
-    except BadBase64 as error:
+        signed = b64decode(found[2], validate=True)
+    except BinasciiError as error:
         raise MalformedNote("a signature is not base64") from error
     if len(signed) <= 4:  # noqa: PLR2004 - a key id and something behind it
         raise MalformedNote("a signature is empty")
-    return found[1], signed
+    return SignatureLine(found[1], signed, found[2])
 
 
 def cosigned_text(text: str, timestamp: int) -> bytes:

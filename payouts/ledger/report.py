@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from payouts.ledger.debtor import AccountVerdict, DebtorVerdict
 from payouts.ledger.money import format_amount, in_units
 from payouts.ledger.note import Signature
-from payouts.ledger.verdict import AccountVerdict, DebtorVerdict, Verdict
+from payouts.ledger.verdict import Verdict
 
 CUSTODY: Final = {"owner": "held by the person", "server": "held by the home server"}
 # An accounts root is written once a day; beyond this the newest one was not shown, or not written.

@@ -179,7 +179,7 @@ def keep_signatures(signed: SignedCheckpoint) -> bytes:
     """The note of a checkpoint with nothing but the signatures that were verified. Raises LedgerError when it is too large."""
     text, lines = split_note(signed.data)
     verified = {(signature.key.name, signature.key.key_id) for signature in signed.note.signatures}
-    kept = [f"\u2014 {name} {b64(data)}\n" for name, data in lines if (name, data[:4]) in verified]
+    kept = [f"\u2014 {line.name} {line.text}\n" for line in lines if (line.name, line.signed[:4]) in verified]
     note = f"{text}\n{''.join(kept)}".encode()
     if len(note) > CHECKPOINT_BYTES_MAX:
         raise BadMember("a checkpoint with more signatures than fit")

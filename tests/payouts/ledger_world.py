@@ -8,7 +8,7 @@ from typing import Any
 
 from nacl.signing import SigningKey
 
-from payouts import agreement, splits
+from payouts import agreement, offers, splits
 from payouts.algorithms import find
 from payouts.ledger import canonical, ed25519
 from payouts.ledger.accounts_root import AccountsTree, tree_of_heads
@@ -19,8 +19,8 @@ from payouts.ledger.errors import BadTile
 from payouts.ledger.growth import EMPTY, Edge, grow
 from payouts.ledger.multikey import multikey
 from payouts.ledger.note import COSIGNATURE, ED25519, Signer, VerifierKey, add_signatures
-from payouts.ledger.steps import payout_id
 from payouts.ledger.statement import assemble, debtor_part
+from payouts.ledger.steps import payout_id
 from payouts.ledger.tiles import Bundle, Tile, TreeReader
 from server.identity import keylog
 
@@ -135,8 +135,8 @@ def person(name: str) -> Person:
 def offer(host: str) -> agreement.Agreement:
     """The default offer of an instance, signed by it."""
     instance = {"alpha.example": alpha, "beta.example": beta}[host]
-    document = agreement.default_offer(instance.origin, created="2026-10-01T00:00:00Z", effective_from="2026-11-01T00:00:00Z")
-    signed = agreement.sign(
+    document = offers.default_offer(instance.origin, created="2026-10-01T00:00:00Z", effective_from="2026-11-01T00:00:00Z")
+    signed = offers.sign(
         document, key=instance.instance_key, verification_method=f"{instance.actor}#instance-1", created=NOW
     )
     return agreement.parse_agreement(canonical.encode(signed))
@@ -147,11 +147,11 @@ def accepted(name: str, host: str = "alpha.example") -> agreement.Agreement:
     """The offer of an instance, accepted by a person for her channel."""
     instance = {"alpha.example": alpha, "beta.example": beta}[host]
     someone = person(name)
-    document = agreement.channel_agreement(
+    document = offers.channel_agreement(
         offer(host), scid=someone.scid, custody="server", created="2026-11-01T12:00:00Z", effective_from="2026-11-01T12:00:00Z"
     )
-    document = agreement.sign(document, key=someone.user_key, verification_method=someone.method, created=NOW)
-    document = agreement.sign(
+    document = offers.sign(document, key=someone.user_key, verification_method=someone.method, created=NOW)
+    document = offers.sign(
         document, key=instance.instance_key, verification_method=f"{instance.actor}#instance-1", created=NOW
     )
     return agreement.parse_agreement(canonical.encode(document))

@@ -1,0 +1,119 @@
+"""The files of our log: tiles and bundles that never change, the head cell with compare-and-set, the published checkpoint.
+
+Layout under the data directory (``ledger/``): ``1/tile/...`` and ``1/checkpoint`` may be served by any static web server;
+``head`` is the one cell that says how far the log has got, kept outside the database and its backups (FORMATS 2, Sunlight).
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from payouts.ledger import canonical
+from payouts.ledger.merkle import EMPTY_ROOT, Hash
+from payouts.ledger.tiles import Bundle, Tile
+from server.core.errors import TributaryError
+
+HEAD_BYTES_MAX = 16_384
+
+
+class HeadMoved(TributaryError):
+    """The head of the log is not where the writer thought: another writer was there, or an old backup was restored."""
+
+    code, status = "ledger_head_moved", 503
+
+
+@dataclass(frozen=True)
+class HeadCell:
+    """How far the log has got: the size and root of the last checkpoint that was signed, and its note."""
+
+    size: int = 0
+    root: Hash = EMPTY_ROOT
+    note: bytes = b""
+
+
+def folder() -> Path:
+    """``ledger/`` in the data directory."""
+    path: Path = settings.DATA_DIR / "ledger"
+    return path
+
+
+class DiskTiles:
+    """A ``TileReader`` over our own files. A partial tile may be read out of a wider one written since."""
+
+    def tile(self, tile: Tile) -> bytes:
+        """The bytes of a tile."""
+        return self._read(tile.path())
+
+    def bundle(self, bundle: Bundle) -> bytes:
+        """The bytes of an entry bundle."""
+        return self._read(bundle.path())
+
+    @staticmethod
+    def _read(path: str) -> bytes:
+        return (folder() / "1" / path).read_bytes()
+
+
+@contextlib.contextmanager
+def only_writer() -> Iterator[None]:
+    """Keep every other process of this host from writing. Held for one append."""
+    folder().mkdir(mode=0o755, parents=True, exist_ok=True)
+    with (folder() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def read_head() -> HeadCell:
+    """The head cell; the empty log where there is none."""
+    path = folder() / "head"
+    if not path.exists():
+        return HeadCell()
+    document = canonical.decode(path.read_bytes(), bytes_max=HEAD_BYTES_MAX)
+    return HeadCell(document["size"], bytes.fromhex(document["root"]), document["note"].encode())
+
+
+def move_head(old: HeadCell, new: HeadCell) -> None:
+    """Compare-and-set: after this returns the entries below ``new.size`` are promised for ever. Raises HeadMoved."""
+    if read_head() != old or new.size < old.size:
+        raise HeadMoved
+    document = {"size": new.size, "root": new.root.hex(), "note": new.note.decode()}
+    _write(folder() / "head", canonical.encode(document))
+
+
+def write_files(files: Mapping[str, bytes]) -> None:
+    """Write tiles and bundles durably. A file that stands already with other bytes was never promised and is replaced."""
+    for path, data in files.items():
+        target = folder() / "1" / path
+        if not (target.exists() and target.read_bytes() == data):
+            _write(target, data)
+
+
+def publish_checkpoint(note: bytes) -> None:
+    """Show the newest note, with the cosignatures it has, to everyone."""
+    _write(folder() / "1" / "checkpoint", note)
+
+
+def published_checkpoint() -> bytes:
+    """The note as it is shown; empty before the first."""
+    path = folder() / "1" / "checkpoint"
+    return path.read_bytes() if path.exists() else b""
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All or nothing, and still there after the power fails: temporary file, fsync, rename, fsync of the folder."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
