@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import include, path
 from django.urls.resolvers import URLPattern, URLResolver
-from oauth2_provider.models import AbstractApplication
+from oauth2_provider.models import AbstractApplication, get_application_model
 from oauth2_provider.views import AuthorizationView, OAuthServerMetadataView, RevokeTokenView, TokenView
 
 from server.api import redirects
@@ -30,6 +30,13 @@ class Authorize(AuthorizationView):
         asked.pop("approval_prompt", None)
         request.GET = asked  # type: ignore[assignment] # Django says immutable and needs only a QueryDict
         return super().get(request, *args, **kwargs)
+
+    def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        """Take the answer. A program that is gone, or never was, gets nothing."""
+        client_id = request.POST.get("client_id", "")
+        if _refusal(request) or not get_application_model().objects.filter(client_id=client_id).exists():
+            return self.render_to_response({"error": {"error": "There is no such program."}}, status=400)
+        return super().post(request, *args, **kwargs)
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         """The page; its form may lead to where the program waits, which browsers check along the redirect."""

@@ -34,7 +34,7 @@ class ProgramWriteSerializer(serializers.Serializer):
 
     name = Text(max_length=100, help_text="Shown to the user who is asked.")
     redirect_uris = serializers.ListField(
-        child=Text(max_length=redirects.CHARACTERS_MAX),
+        child=Text(trim_whitespace=False, max_length=redirects.CHARACTERS_MAX),
         min_length=1,
         max_length=10,
         help_text="Where codes are sent: https, a loopback address, a private scheme with a dot, or urn:ietf:wg:oauth:2.0:oob.",
@@ -53,8 +53,16 @@ class ProgramSerializer(serializers.Serializer):
 
     client_id = serializers.CharField()
     name = serializers.CharField()
-    redirect_uris = serializers.ListField(child=serializers.CharField(), source="redirect_uris.split")
-    scopes = serializers.ListField(child=serializers.CharField(), default=list(SCOPES))
+    redirect_uris = serializers.SerializerMethodField()
+    scopes = serializers.SerializerMethodField(help_text="What it may ask for.")
+
+    def get_redirect_uris(self, program: AbstractApplication) -> list[str]:
+        """As registered."""
+        return str(program.redirect_uris).split()
+
+    def get_scopes(self, program: AbstractApplication) -> list[str]:  # noqa: ARG002 (the signature is the framework's)
+        """The same for every program."""
+        return list(SCOPES)
 
 
 class Programs(Resource):

@@ -3,7 +3,7 @@
 from typing import BinaryIO, cast
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -27,10 +27,15 @@ OFFSET = OpenApiParameter(
 )
 
 
+@extend_schema_field({"type": "string", "maxLength": 255, "pattern": r"\.([mM][pP]4|[mM][oO][vV]|[wW][eE][bB][mM])$"})
+class Filename(Text):
+    """The name of a file that may be uploaded."""
+
+
 class UploadStartSerializer(serializers.Serializer):
     """The file that will come."""
 
-    filename = Text(max_length=255, help_text="Ends in .mp4, .mov or .webm.")
+    filename = Filename(max_length=255, help_text="Ends in .mp4, .mov or .webm.")
     bytes = Number(min_value=0, max_value=2**53 - 1, help_text="The size of the file.")
 
 
