@@ -44,7 +44,10 @@ def house(copy: Path) -> Iterator[Path]:
 
 
 def add(page: str, text: str) -> Callable[[Path], None]:
-    return lambda root: (root / page).open("a").write(text) and None
+    def change(root: Path) -> None:
+        (root / page).write_text((root / page).read_text() + text)
+
+    return change
 
 
 def replace(page: str, old: str, new: str) -> Callable[[Path], None]:
@@ -54,6 +57,10 @@ def replace(page: str, old: str, new: str) -> Callable[[Path], None]:
         (root / page).write_text(text.replace(old, new, 1))
 
     return change
+
+
+def page_nobody_links(root: Path) -> None:
+    (root / "docs/howto/alone.md").write_text("# Alone\n")
 
 
 def second_record(root: Path) -> None:
@@ -107,7 +114,7 @@ BREAKAGES: dict[str, tuple[Callable[[Path], None], str]] = {
         "must begin with '# 0002. '",
     ),
     "page nobody links": (
-        lambda root: (root / "docs/howto/alone.md").write_text("# Alone\n") and None,
+        page_nobody_links,
         "alone.md: no link leads here",
     ),
 }
