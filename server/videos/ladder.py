@@ -130,7 +130,12 @@ def _graph(probe: Probe, plans: tuple[Plan, ...], rate: Fraction) -> str:
     parts = [f"[0:V:0]{shared},split={len(ends)}{''.join(ends)}"]
     parts += [f"[i{number}]scale={_size(plan)},setsar=1[v{number}]" for number, plan in enumerate(others, 1)]
     twice_a_second = "select='isnan(prev_selected_t)+gte(t-prev_selected_t,0.5)'"
-    return ";".join([*parts, f"[ip]{twice_a_second},thumbnail=20,format=yuvj420p[poster]"])
+    parts.append(f"[ip]{twice_a_second},thumbnail=20,format=yuvj420p[poster]")
+    if probe.audio_codec is not None:
+        # In this graph, not in one of its own per output: with damaged sound several graphs can wait for each other for ever.
+        sounds = "".join(f"[a{number}]" for number, _ in enumerate(plans))
+        parts.append(f"[0:a:0]aresample=48000:async=1:first_pts=0,asplit={len(plans)}{sounds}")
+    return ";".join(parts)
 
 
 def _size(plan: Plan) -> str:
@@ -147,7 +152,6 @@ def _encode(number: int, plan: Plan, *, silent: bool) -> list[str]:
         "-force_key_frames", f"expr:gte(t,n_forced*{SEGMENT_SECONDS})", "-g", "600", "-sc_threshold", "0",
     ]  # fmt: skip
     audio = [
-        "-map", "0:a:0", "-c:a", "aac", "-b:a", f"{quality.audio_kilobits}k", "-ac", "2", "-ar", "48000",
-        "-af", "aresample=async=1:first_pts=0",
+        "-map", f"[a{number}]", "-c:a", "aac", "-b:a", f"{quality.audio_kilobits}k", "-ac", "2",
     ]  # fmt: skip
     return [*video, *([] if silent else audio), *_CLEAN]

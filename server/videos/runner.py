@@ -17,6 +17,9 @@ from server.videos import sandbox
 _SAID_BYTES_MAX = 32 * 1024
 _READ_BYTES = 64 * 1024
 _TICK_SECONDS = 1.0
+_PAUSE_SECONDS = 0.01
+# The kernel ends by one clock and accounts by another.
+_CPU_ROUNDING_SECONDS = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """How a program ended: ``status`` is negative for a signal; ``timed_out`` if we ended it ourselves."""
+    """How a program ended: ``status`` is negative for a signal; ``timed_out`` if it used up its time or its processor time."""
 
     status: int
     said: str
@@ -60,8 +63,9 @@ def run(argv: list[str], *, folder: Path, at_most: Limits, on_tick: Callable[[st
         try:
             said, timed_out = _listen(process, at_most.wait_seconds_max, on_tick)
         finally:
-            _end(process)
-    return Finished(status=process.returncode, said=said.text(), timed_out=timed_out)
+            cpu_seconds = _end(process)
+    used_up = timed_out or cpu_seconds + _CPU_ROUNDING_SECONDS >= at_most.cpu_seconds_max
+    return Finished(status=process.returncode, said=said.text(), timed_out=used_up)
 
 
 class _Said:
@@ -106,22 +110,23 @@ def _listen(process: subprocess.Popen[bytes], seconds_max: float, on_tick: Calla
                 else:
                     news += data
     # Both ends are closed; what still runs has nothing more to say and little more to do.
-    try:
-        process.wait(max(0.0, ends_at - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return said, True
-    if on_tick is not None:
-        on_tick(news.decode("ascii", "replace"))
-    return said, False
+    while time.monotonic() < ends_at:
+        # WNOWAIT: not reaped before _end, so that the number of the group stays its own.
+        if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            if on_tick is not None:
+                on_tick(news.decode("ascii", "replace"))
+            return said, False
+        time.sleep(_PAUSE_SECONDS)
+    return said, True
 
 
 def _read(file: IO[bytes]) -> bytes:
     return os.read(file.fileno(), _READ_BYTES)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the process group (the leader is not reaped before this, so the number is still its own)."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+def _end(process: subprocess.Popen[bytes]) -> float:
+    """Kill what is left of the process group, and reap its leader. Returns the processor time it used, in seconds."""
+    os.killpg(process.pid, signal.SIGKILL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _SHORT_MS_MAX = 1_000
 _SHORT_SHARE_MAX = 0.05
 
 DAMAGED = "This file is damaged: it cannot be decoded."
+STANDSTILL = "Preparing this video came to a standstill. Perhaps the file is damaged."
 TOO_LONG_TO_MAKE = "Preparing this video took longer than this server allows."
 TOO_MUCH_MEMORY = "Preparing this video needs more memory than this server allows."
 TOO_LARGE_RESULT = "Preparing this video made a file larger than this server allows."
@@ -83,15 +85,20 @@ def _probe(source: Path, kind: str) -> Probe:
 
 
 def _teller(duration_ms: int | None, on_progress: Callable[[int], None]) -> Callable[[str], None]:
-    """Turn what ``ffmpeg -progress`` says into percents; a file that does not say how long it is stays at 0."""
-    percent = 0
+    """Turn what ``ffmpeg -progress`` says into percents; a file that does not say how long it is stays at 0.
+
+    The function returned raises Unusable when ffmpeg has come to a standstill.
+    """
+    made_us, moved_at = 0, time.monotonic()
 
     def tell(said: str) -> None:
-        nonlocal percent
+        nonlocal made_us, moved_at
         times = re.findall(r"^out_time_us=(\d+)$", said, re.MULTILINE)
-        if times and duration_ms:
-            percent = min(99, int(times[-1]) // (10 * duration_ms))
-        on_progress(percent)
+        if times and int(times[-1]) > made_us:
+            made_us, moved_at = int(times[-1]), time.monotonic()
+        if time.monotonic() - moved_at > limits.TRANSCODE_STALL_SECONDS_MAX:
+            raise Unusable(STANDSTILL)
+        on_progress(min(99, made_us // (10 * duration_ms)) if duration_ms else 0)
 
     return tell
 
@@ -102,21 +109,26 @@ _COMPLAINTS = {
     "File ended prematurely": ENDS_EARLY,
     "File too large": TOO_LARGE_RESULT,
     "Cannot allocate memory": TOO_MUCH_MEMORY,
+    "Could not allocate memory": TOO_MUCH_MEMORY,
+    # A thread could not get its stack.
+    "Resource temporarily unavailable": TOO_MUCH_MEMORY,
 }
+# How ffmpeg ends when somebody ends it: the signals, and its own status after a polite one.
+_ENDED_FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT, 255})
 
 
 def _require_success(finished: runner.Finished) -> None:
     """Raise unless ffmpeg is content."""
-    if finished.timed_out or finished.status == -signal.SIGXCPU:
+    if finished.timed_out:
         raise Unusable(TOO_LONG_TO_MAKE)
     if any(os.strerror(number) in finished.said for number in (errno.ENOSPC, errno.EDQUOT)):
         raise StorageFull
     for complaint, meaning in _COMPLAINTS.items():
         if complaint in finished.said:
             raise Unusable(meaning)
-    if finished.status < 0:
-        # Killed from outside, perhaps for memory: another try may go well.
-        msg = f"ffmpeg was ended by signal {-finished.status}."
+    if finished.status in _ENDED_FROM_OUTSIDE:
+        # Perhaps the machine stops, or its memory was short: another try may go well.
+        msg = f"ffmpeg was ended from outside (status {finished.status})."
         raise Unavailable(msg)
     if finished.status != 0:
         raise Unusable(DAMAGED)
