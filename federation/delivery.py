@@ -4,13 +4,14 @@ A crash between a POST and the note about it only means that the POST is made ag
 id and does nothing twice. Threads never touch the database: the caller's thread claims, prepares and notes.
 """
 
+import contextlib
 import logging
 import queue
 import random
 import time
 import uuid
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,20 +27,22 @@ from federation.wire import json
 from federation.wire.json import JsonObject
 from server.accounts.models import Account
 from server.core import clock, facts, hosts, http, limits
-from server.core.errors import TributaryError
+from server.core.errors import NotFound, TributaryError
 from server.moderation import queries as moderation
 
 log = logging.getLogger(__name__)
 _chance = random.SystemRandom()
 
 CONTENT_TYPE = "application/activity+json"
-THREADS = 16
+THREADS = 32
 BATCH = 256
 ROWS_PER_HOST_MAX = 64
 # Requests at the same time to one host; the rows of one sender stay in order.
 LANES_PER_HOST = 4
-LEASE_SECONDS = 240
-LANE_SECONDS_MAX = 120
+LEASE_SECONDS = 180
+LANE_SECONDS_MAX = 15
+LOOK_AGAIN_SECONDS = 0.5
+LANE_FAILURES_MAX = 3
 NOTED_TOGETHER = 50
 ANSWER_CHARACTERS_KEPT = 500
 RETRIED_STATUSES = frozenset({401, 403, 404, 408, 425, 429})
@@ -100,12 +103,18 @@ def any_due() -> bool:
     return _due(clock.now()).exists()
 
 
-def _claim() -> list[Delivery]:
-    """Up to ``BATCH`` due rows, the hosts taking turns; of a host that keeps failing only one, as a probe."""
+def _claim(busy: Iterable[str] = ()) -> list[Delivery]:
+    """Up to ``BATCH`` due rows of hosts that are not ``busy``, the hosts taking turns; of a failing one a single probe."""
     moment, token = clock.now(), uuid.uuid4()
     with transaction.atomic():
         turn = Window(RowNumber(), partition_by=F("host"), order_by=[F("next_try_at"), F("id")])
-        wanted = _due(moment).annotate(turn=turn).filter(turn__lte=ROWS_PER_HOST_MAX).order_by("turn", "next_try_at", "id")
+        wanted = (
+            _due(moment)
+            .exclude(host__in=list(busy))
+            .annotate(turn=turn)
+            .filter(turn__lte=ROWS_PER_HOST_MAX)
+            .order_by("turn", "next_try_at", "id")
+        )
         found = list(wanted.values_list("id", "host", "turn")[:BATCH])
         failing = set(
             Peer.objects.filter(host__in={host for _, host, _ in found}, failures__gte=limits.HOST_FAILURES_MAX).values_list(
@@ -145,31 +154,67 @@ class Result:
     permanent: bool = False
     tried: bool = True
 
+    @property
+    def is_the_hosts_fault(self) -> bool:
+        """No answer, or one that says that the server itself is broken."""
+        return self.tried and not self.permanent and (self.status == 0 or self.status >= 500)  # noqa: PLR2004 (HTTP)
+
 
 def send_due() -> int:
-    """Send what is due for a bounded time. Returns how many attempts were made."""
+    """Send what is due for a bounded time. Returns how many attempts were made.
+
+    While a slow host is being waited for, what is due for the others is claimed and sent.
+    """
     stop_at = time.monotonic() + limits.WORK_SECONDS_MAX
+    look_again_at = 0.0
     attempts = 0
+    busy: Counter[str] = Counter()
+    results: queue.SimpleQueue[Result] = queue.SimpleQueue()
     with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="deliver") as pool:
-        while time.monotonic() < stop_at and (rows := _claim()):
-            results: queue.SimpleQueue[Result] = queue.SimpleQueue()
-            for lane in _lanes(rows):
-                pool.submit(_send_lane, lane, results)
-            for together in _gather(results, len(rows)):
-                _note(together)
-                attempts += sum(result.tried for result in together)
-    return attempts
+        while True:
+            moment = time.monotonic()
+            if moment < stop_at and (not busy or (moment >= look_again_at and busy.total() < BATCH)):
+                look_again_at = moment + LOOK_AGAIN_SECONDS
+                rows = _claim(busy)
+                busy.update(row.host for row in rows)
+                for lane in _lanes(rows, results):
+                    pool.submit(_send_lane, lane, results)
+            if not busy:
+                return attempts
+            portion = _take(results)
+            _note(portion)
+            busy -= Counter(result.delivery.host for result in portion)
+            attempts += sum(result.tried for result in portion)
 
 
-def _lanes(rows: Sequence[Delivery]) -> list[list[Parcel]]:
-    """Rows that are sent one after the other: those of one sender to one host always, at most ``LANES_PER_HOST`` per host."""
-    signers: dict[int | None, Signer] = {}
+def _take(results: "queue.SimpleQueue[Result]") -> list[Result]:
+    """What is there, in portions: noted soon, so that a crash repeats little, and together, so that it is cheap."""
+    portion: list[Result] = []
+    with contextlib.suppress(queue.Empty):
+        portion.append(results.get(timeout=LOOK_AGAIN_SECONDS))
+        while len(portion) < NOTED_TOGETHER:
+            portion.append(results.get_nowait())
+    return portion
+
+
+def _lanes(rows: Sequence[Delivery], results: "queue.SimpleQueue[Result]") -> list[list[Parcel]]:
+    """Rows that are sent one after the other: those of one sender to one inbox always, at most ``LANES_PER_HOST`` per host.
+
+    A row whose sender has no key here gets its result at once.
+    """
+    signers: dict[int | None, Signer | NotFound] = {}
     lanes: dict[tuple[str, int], list[Parcel]] = defaultdict(list)
     for row in rows:
         if row.sender_id not in signers:
-            signers[row.sender_id] = signer_of(row.sender)
-        lane = hash((row.sender_id, row.inbox)) % LANES_PER_HOST
-        lanes[row.host, lane].append(Parcel(row, signers[row.sender_id], row.body.encode()))
+            try:
+                signers[row.sender_id] = signer_of(row.sender)
+            except NotFound as error:
+                signers[row.sender_id] = error
+        signer = signers[row.sender_id]
+        if isinstance(signer, NotFound):
+            results.put(Result(row, text=f"{signer.code}: {signer}", permanent=True))
+        else:
+            lanes[row.host, hash((row.sender_id, row.inbox)) % LANES_PER_HOST].append(Parcel(row, signer, row.body.encode()))
     return list(lanes.values())
 
 
@@ -211,20 +256,12 @@ def _retry_after(text: str) -> int:
     return min(seconds, limits.RETRY_AFTER_SECONDS_MAX)
 
 
-def _gather(results: "queue.SimpleQueue[Result]", count: int) -> Iterator[list[Result]]:
-    """All ``count`` results, in portions: what is there is noted soon, so that a crash repeats little."""
-    portion: list[Result] = []
-    for _ in range(count):
-        portion.append(results.get())
-        if len(portion) >= NOTED_TOGETHER or results.empty():
-            yield portion
-            portion = []
-
-
 # --- noting ---
 
 
 def _note(results: Sequence[Result]) -> None:
+    if not results:
+        return
     moment = clock.now()
     with transaction.atomic():
         sent = [result for result in results if 200 <= result.status < 300]  # noqa: PLR2004 (HTTP)
@@ -245,11 +282,14 @@ def _note(results: Sequence[Result]) -> None:
                 _note_failure(result, moment)
     for host in {result.delivery.host for result in sent}:
         peers.note_delivered(host, moment)
+    blamed: dict[str, list[str]] = defaultdict(list)
     for result in results:
-        if result.tried and not result.permanent and (result.status == 0 or result.status >= 500):  # noqa: PLR2004
-            peers.note_failed(result.delivery.host, result.text)
+        if result.is_the_hosts_fault:
+            blamed[result.delivery.host].append(f"{result.status or ''} {result.text}".strip())
         if result.retry_after_seconds:
             peers.pause(result.delivery.host, moment + timedelta(seconds=result.retry_after_seconds))
+    for host, reasons in blamed.items():
+        peers.note_failed(host, reasons[-1], count=len(reasons))
 
 
 def _mine(results: Iterable[Result]) -> QuerySet[Delivery]:

@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db import transaction
+from django.db.models import Q
 
 from federation.models import Delivery, Peer
 from server.core import clock, facts, hosts, limits
@@ -43,7 +44,7 @@ def peer_of(uri: str) -> Peer:
 def note_received(peer: Peer) -> None:
     """A verified message came from ``peer``: it lives, so what waits for it may go at once."""
     moment = clock.now()
-    if peer.failures or peer.open_until:
+    if peer.failures:
         revive(peer)
     if peer.last_received_at is None or peer.last_received_at < moment - timedelta(seconds=NOTED_SECONDS):
         Peer.objects.filter(pk=peer.pk).update(last_received_at=moment)
@@ -60,26 +61,35 @@ def revive(peer: Peer) -> None:
 def note_delivered(host: str, moment: datetime) -> None:
     """A delivery to ``host`` succeeded."""
     peer, _ = Peer.objects.get_or_create(host=host)
-    if peer.failures or peer.open_until:
+    if peer.failures:
         revive(peer)
     if peer.last_delivered_at is None or peer.last_delivered_at < moment - timedelta(seconds=NOTED_SECONDS):
         Peer.objects.filter(pk=peer.pk).update(last_delivered_at=moment)
 
 
-def note_failed(host: str, why: str) -> None:
-    """A delivery to ``host`` failed for a reason that lies with the host; after too many it is left alone for a while."""
+def note_failed(host: str, why: str, *, count: int = 1) -> None:
+    """``count`` deliveries to ``host`` failed for a reason that lies with it; after too many it is left alone.
+
+    Each probe that fails after a pause doubles the next one, up to one probe a day.
+    """
     moment = clock.now()
-    peer, _ = Peer.objects.get_or_create(host=host)
-    Peer.objects.filter(pk=peer.pk).update(failures=F("failures") + 1, last_error=why[: limits.ERROR_CHARACTERS_MAX])
-    peer.refresh_from_db(fields=["failures"])
+    with transaction.atomic():
+        peer, _ = Peer.objects.select_for_update().get_or_create(host=host)
+        peer.last_error = why[: limits.ERROR_CHARACTERS_MAX]
+        paused = peer.open_until is not None and peer.open_until > moment
+        if peer.failures < limits.HOST_FAILURES_MAX:
+            peer.failures = min(peer.failures + count, limits.HOST_FAILURES_MAX)
+        elif not paused:
+            peer.failures += 1
+        peer.save(update_fields=["failures", "last_error"])
     beyond = peer.failures - limits.HOST_FAILURES_MAX
-    if beyond >= 0:
-        # Each failed probe doubles the pause, up to one probe a day.
+    if beyond >= 0 and not paused:
         seconds = min(limits.DELIVERY_BACKOFF_SECONDS_MAX, limits.HOST_OPEN_SECONDS * 2 ** min(beyond, 10))
         pause(host, moment + timedelta(seconds=seconds))
 
 
 def pause(host: str, until: datetime) -> None:
     """Send nothing to ``host`` before ``until`` (never shortens a pause)."""
+    Peer.objects.get_or_create(host=host)
     shorter = Q(open_until=None) | Q(open_until__lt=until)
     Peer.objects.filter(shorter, host=host).update(open_until=until)

@@ -191,6 +191,10 @@ class Received:
     body: bytes
 
 
+class _ManyAtOnce(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
 class Server:
     """A real HTTP server on loopback. ``host`` is ``NAME.localhost:PORT``, so several servers may live in one."""
 
@@ -221,7 +225,7 @@ class Server:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http = _ManyAtOnce(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.port = self.http.server_address[1]
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
