@@ -57,8 +57,7 @@ def settle(inputs: Mapping[str, Any]) -> dict[str, Any]:
     back = _give_back(inputs, lines, places, back)
     payees = _payees(inputs["agreements"], lines)
     amount = sum(lines.values()) + sum(places.values()) + loose + back
-    if amount != paid_in:
-        raise ValueError("the parts do not make the whole")
+    assert amount == paid_in, "the parts do not make the whole"
     return {
         "payees": payees,
         "places": {place: str(part) for place, part in places.items()},

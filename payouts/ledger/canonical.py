@@ -46,10 +46,27 @@ def decode(data: bytes, *, bytes_max: int) -> Any:
     except UnicodeDecodeError as error:
         raise NotUtf8 from error
     value = _parse(text, _DECODER)
+    if text.isascii():
+        # What is written in ASCII and comes back as the same text has ASCII names and NFC strings.
+        _check_depth(value, 1)
+        if _encode(value) == text:
+            return value
     if encode(value) != data:
         _parse(text, _DECODER_NAMING_DUPLICATES)
         raise NotCanonical
     return value
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    if type(value) is dict:
+        value = value.values()
+    elif type(value) is not list:
+        return
+    if depth > DEPTH_MAX:
+        raise TooDeep
+    for member in value:
+        if type(member) is dict or type(member) is list:
+            _check_depth(member, depth + 1)
 
 
 def _check(value: Any, depth: int) -> None:
@@ -83,7 +100,7 @@ def _check_scalar(kind: type, value: Any) -> None:
 
 def _integer(digits: str) -> int:
     # Before int(): thousands of digits would cost time that grows with their square.
-    if len(digits) > INTEGER_DIGITS_MAX + 1:
+    if len(digits) > INTEGER_DIGITS_MAX + 1 or not -INTEGER_MAX <= int(digits) <= INTEGER_MAX:
         raise IntegerTooLarge
     return int(digits)
 
@@ -106,8 +123,11 @@ _DECODER_NAMING_DUPLICATES = json.JSONDecoder(object_pairs_hook=_object)
 
 def _parse(text: str, decoder: json.JSONDecoder) -> Any:
     try:
-        return decoder.decode(text)
+        value, end = decoder.raw_decode(text)
     except RecursionError as error:
         raise TooDeep from error
     except ValueError as error:
         raise NotJson(str(error)) from error
+    if end != len(text):
+        raise NotJson("something stands behind the value")
+    return value

@@ -113,6 +113,7 @@ def _parse_postings(value: Any, touches: frozenset[str]) -> tuple[tuple[Account,
         raise BadMember("postings is no list")
     sums: dict[str, int] = {}
     postings = []
+    last = ""
     for pair in value:
         if type(pair) is not list or list(map(type, pair)) != [str, str]:
             raise BadPosting(str(pair)[:80])
@@ -121,10 +122,11 @@ def _parse_postings(value: Any, touches: frozenset[str]) -> tuple[tuple[Account,
             raise BadPosting(f"nothing moves on {pair[0]}")
         if account.kind not in touches:
             raise PostingNotAllowed(pair[0])
+        if not last < pair[0]:
+            raise PostingsUnsorted(pair[0])
+        last = pair[0]
         sums[account.currency] = sums.get(account.currency, 0) + amount
         postings.append((account, amount))
-    if not is_ascending(pair[0] for pair in value):
-        raise PostingsUnsorted
     for currency, total in sums.items():
         if total != 0:
             raise PostingsUnbalanced(f"{currency}: {total}")

@@ -41,7 +41,11 @@ def check_version(document: dict[str, Any]) -> None:
 def is_text(pattern: str) -> Callable[[Any], bool]:
     """A check for texts that match the whole pattern."""
     fullmatch = re.compile(pattern).fullmatch
-    return lambda value: type(value) is str and fullmatch(value) is not None
+
+    def check(value: Any) -> bool:
+        return type(value) is str and fullmatch(value) is not None
+
+    return check
 
 
 def is_integer(least: int = 0, most: int = INTEGER_MAX) -> Callable[[Any], bool]:

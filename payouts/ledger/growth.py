@@ -4,7 +4,7 @@ The edge is all that the pen must remember: one partial tile per level and the p
 a large log as in a small one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,14 +58,14 @@ def grow(edge: Edge, entries: Sequence[bytes]) -> Growth:
         row = [*(edge.rows[level] if level < len(edge.rows) else ()), *fresh]
         number = edge.size >> TILE_HEIGHT * (level + 1)
         changed, fresh = bool(fresh), []
-        while len(row) >= TILE_WIDTH:
-            full, row = row[:TILE_WIDTH], row[TILE_WIDTH:]
+        for full in _cut(row):
             files[Tile(level, number).path()] = b"".join(full)
             fresh.append(root_of(full))
             number += 1
-        if row and changed:
-            files[Tile(level, number, len(row)).path()] = b"".join(row)
-        rows.append(tuple(row))
+        rest = row[len(row) // TILE_WIDTH * TILE_WIDTH :]
+        if rest and changed:
+            files[Tile(level, number, len(rest)).path()] = b"".join(rest)
+        rows.append(tuple(rest))
         level += 1
     return Growth(Edge(edge.size + len(entries), tuple(rows), bundle), files)
 
@@ -73,12 +73,18 @@ def grow(edge: Edge, entries: Sequence[bytes]) -> Growth:
 def _cut_bundles(edge: Edge, entries: Sequence[bytes], files: dict[str, bytes]) -> tuple[bytes, ...]:
     waiting = [*edge.bundle, *entries]
     number = edge.size // TILE_WIDTH
-    while len(waiting) >= TILE_WIDTH:
-        files[Bundle(number).path()] = pack_bundle(waiting[:TILE_WIDTH])
-        waiting, number = waiting[TILE_WIDTH:], number + 1
-    if waiting and entries:
-        files[Bundle(number, len(waiting)).path()] = pack_bundle(waiting)
-    return tuple(waiting)
+    for full in _cut(waiting):
+        files[Bundle(number).path()] = pack_bundle(full)
+        number += 1
+    rest = waiting[len(waiting) // TILE_WIDTH * TILE_WIDTH :]
+    if rest and entries:
+        files[Bundle(number, len(rest)).path()] = pack_bundle(rest)
+    return tuple(rest)
+
+
+def _cut(row: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """The whole tiles of a row."""
+    return (row[at : at + TILE_WIDTH] for at in range(0, len(row) - TILE_WIDTH + 1, TILE_WIDTH))
 
 
 def read_edge(reader: TileReader, size: int) -> Edge:

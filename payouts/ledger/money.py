@@ -51,6 +51,11 @@ class Account(NamedTuple):
     detail: str
     currency: str
 
+    @property
+    def name(self) -> str:
+        """The name that was parsed."""
+        return f"{self.kind}:{self.detail}#{self.currency}/6" if self.detail else f"{self.kind}#{self.currency}/6"
+
 
 def parse_amount(text: object) -> int:
     """The millionths that an amount such as ``"-650000"`` says. Raises BadAmount."""
@@ -83,7 +88,7 @@ def parse_account(name: str) -> Account:
 
 def account(kind: str, currency: str, detail: str = "") -> str:
     """The name of an account, checked. Raises BadAccount, UnknownAccount."""
-    name = f"{kind}:{detail}#{currency}/6" if detail else f"{kind}#{currency}/6"
+    name = Account(kind, detail, currency).name
     parse_account(name)
     return name
 

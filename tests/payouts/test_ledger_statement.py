@@ -29,6 +29,7 @@ from payouts.ledger.errors import (
     AgreementMissing,
     AgreementUnsigned,
     AgreementUnused,
+    BadBase64,
     BadIdentityLog,
     BadIndex,
     BadMember,
@@ -88,7 +89,7 @@ ALICE = person("alice")
 WITNESSES = [(beta.witness, WITNESSED_AT), (outside, WITNESSED_AT + 1)]
 
 # What is the same in thousands of checks is checked once.
-identity_once = cache(lambda lines: verify_identity_log(lines))
+identity_once = cache(verify_identity_log)
 agreement_once = cache(lambda data, keys: check_agreement(data, dict(keys).get))
 
 
@@ -281,6 +282,7 @@ FORM: list[tuple[Callable[[Any], object], type[LedgerError]]] = [
     (_debtor(lambda d: d["ranges"].insert(0, d["ranges"][0])), RangesUnsorted),
     (_debtor(_set("ranges", 0, "entries", [])), RangesUnsorted),
     (_debtor(_set("ranges", 0, "start", 0)), RangesUnsorted),
+    (_debtor(_set("ranges", 0, "entries", [7])), BadBase64),
     (_debtor(lambda d: d["ranges"][0].update(start=d["ranges"][0]["start"] + 1)), LedgerError),
     (_debtor(_set("ranges", 0, "proof", [])), LedgerError),
     (_debtor(lambda d: d["ranges"][0]["proof"].append(b64encode(bytes(32)).decode())), LedgerError),
@@ -495,10 +497,10 @@ def test_steps_of_payouts_and_holds_are_followed() -> None:
         (grown(lambda log: log.payout(ROOT, ALICE.scid, 5, "intent")), lambda log: log.payout(ROOT, ALICE.scid, 5, "failed"), PayoutOutOfOrder),
         (grown(), lambda log: log.release(ROOT, ALICE.scid, 0 + 5, 1), HoldBroken),
         (grown(lambda log: log.hold(ROOT, ALICE.scid, 5)), lambda log: log.release(ROOT, ALICE.scid, 5, 1), HoldBroken),
-        (grown(lambda log: log.hold(ROOT, ALICE.scid, 5, until="2026-12-01T10:00:01Z")), lambda log: log.release(ROOT, ALICE.scid, 5, 6), HoldBroken),
+        (grown(lambda log: log.hold(ROOT, ALICE.scid, 5, until="2026-12-01T10:00:01Z")), lambda log: log.release(ROOT, ALICE.scid, 5, 7), HoldBroken),
         (
             grown(lambda log: log.hold(ROOT, ALICE.scid, 5), lambda log: log.hold(ROOT, ALICE.scid, 5)),
-            lambda log: log.release(ROOT, ALICE.scid, 6, 6),
+            lambda log: log.release(ROOT, ALICE.scid, 6, 7),
             HoldBroken,
         ),
     ]
