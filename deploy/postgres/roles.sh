@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Two roles for the instance: tributary_owner makes and changes tables (migrations, restore), tributary_app reads and writes rows.
 # Neither is a superuser: whoever breaks into the web process gets rows, not the database server.
-# Run once by the PostgreSQL image on an empty data directory, or by hand: see docs/howto/deploy.md.
+# Run by the PostgreSQL image on an empty data directory, or by hand (docs/howto/deploy.md); a second time it changes the passwords.
 # Reads the two addresses (postgres://ROLE:PASSWORD@HOST/DATABASE) from the files the environment names.
 set -euo pipefail
 owner_url=$(<"${TRIBUTARY_OWNER_URL_FILE:-/run/secrets/database_owner_url}")
@@ -19,8 +19,10 @@ app_password=$(password_of "$app_url")
 
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname "${POSTGRES_DB:-tributary}" \
   --set owner_password="$owner_password" --set app_password="$app_password" --set database="${POSTGRES_DB:-tributary}" <<'SQL'
-CREATE ROLE tributary_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'owner_password';
-CREATE ROLE tributary_app LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'app_password';
+SELECT 'CREATE ROLE ' || name FROM (VALUES ('tributary_owner'), ('tributary_app')) AS wanted (name)
+  WHERE name NOT IN (SELECT rolname FROM pg_roles) \gexec
+ALTER ROLE tributary_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'owner_password';
+ALTER ROLE tributary_app LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'app_password';
 ALTER DATABASE :"database" OWNER TO tributary_owner;
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE :"database" TO tributary_app;
