@@ -121,9 +121,11 @@ def follow(url: str, headers: Any, *, size_bytes_max: int) -> http.Answer:
         )
         if answer.status not in REDIRECTS:
             return _successful(answer)
-        if not answer.headers.get("location"):
+        location = answer.headers.get("location", "")
+        # urljoin silently drops tabs and line ends; an address with such characters is none.
+        if not location or not all("!" <= character <= "~" for character in location):
             raise WrongDocument(f"{answer.url} redirects to nowhere")
-        url = urljoin(answer.url, answer.headers["location"])
+        url = urljoin(answer.url, location)
     raise WrongDocument(f"more than {limits.REDIRECTS_MAX} redirects")
 
 

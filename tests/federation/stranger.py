@@ -256,11 +256,11 @@ class Server:
             path = f"/{path}"
         self.answers[host, path] = Answer(json.dumps(document).encode(), status, content_type, dict(headers))
 
-    def person(self, name: str, *, on: str = "peer", **changes: Any) -> Person:
+    def person(self, handle: str, *, on: str = "peer", **changes: Any) -> Person:
         """Somebody who lives here: actor document and WebFinger are served."""
-        person = Person(self.url(f"/users/{name}", on), name)
+        person = Person(self.url(f"/users/{handle}", on), handle)
         self.serve(person.uri, person.document(**changes))
-        self.webfinger(name, person.uri, on=on)
+        self.webfinger(handle, person.uri, on=on)
         return person
 
     def webfinger(self, name: str, uri: str, *, on: str = "peer", subject: str = "") -> None:
