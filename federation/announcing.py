@@ -52,6 +52,13 @@ def announce(uri: str, by: Account, video: Video) -> JsonObject:
     return _activity("Announce", uri, by.uri, video.uri, **audience(by, public=True, mentioned=[video.account]))
 
 
+def move(account: Account, new_uri: str) -> JsonObject:
+    """``account`` lives at ``new_uri`` now."""
+    return _activity(
+        "Move", f"{account.uri}#moves/{new_uri}", account.uri, account.uri, target=new_uri, **audience(account, public=False)
+    )
+
+
 def undo(activity: JsonObject) -> JsonObject:
     """The activity is taken back; it is embedded with its id, as other servers want it."""
     inner = {name: value for name, value in activity.items() if name != "@context"}

@@ -13,6 +13,7 @@ from server.accounts import queries as accounts
 from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered, FollowRequested, FollowWithdrawn
 from server.accounts.models import Account, Follow
 from server.core import limits
+from server.identity.facts import HomeMoved
 from server.videos import queries as videos
 from server.videos import states
 from server.videos.facts import (
@@ -209,6 +210,13 @@ def update_account(fact: AccountUpdated) -> None:
     account = Account.objects.get(pk=fact.account_id)
     if accounts.is_active(account):
         enqueue(activity=announcing.update_person(account), sender=account, inboxes=_followers(account))
+
+
+def announce_move(fact: HomeMoved) -> None:
+    """Tell the followers that an account lives elsewhere now: its changed profile, and the Move itself."""
+    account = Account.objects.get(uri=fact.old_actor_uri)
+    for activity in (announcing.update_person(account), announcing.move(account, fact.new_actor_uri)):
+        enqueue(activity=activity, sender=account, inboxes=_followers(account))
 
 
 def delete_account(fact: AccountDeleted) -> None:

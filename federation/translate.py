@@ -43,6 +43,11 @@ CONTEXT: list[Any] = [
         "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
         "automaticApproval": {"@id": "gts:automaticApproval", "@type": "@id"},
         "manualApproval": {"@id": "gts:manualApproval", "@type": "@id"},
+        # A portable identity (docs/reference/key-log.md): its key, its log, and the grant for its present home.
+        "tributary": "urn:tributary:ns#",
+        "scid": "tributary:scid",
+        "keyLog": {"@id": "tributary:keyLog", "@type": "@id"},
+        "hostGrant": {"@id": "tributary:hostGrant", "@type": "@id"},
     },
 ]
 
@@ -107,6 +112,10 @@ def person(account: Account) -> JsonObject:
         document["alsoKnownAs"] = list(account.also_known_as)
     if account.moved_to is not None:
         document["movedTo"] = account.moved_to.uri
+    if account.scid:
+        document["scid"] = account.scid
+        document["keyLog"] = locators.key_log_url(account.handle)
+        document["hostGrant"] = f"{uri}/host-grant"
     return document
 
 

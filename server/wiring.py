@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
-from federation import delivery, inbox, outbox
+from federation import delivery, identities, inbox, outbox
 from federation.facts import ActivityReceived
+from server.accounts import moving
 from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered, FollowRequested, FollowWithdrawn
 from server.core.facts import Fact, Subscriber
+from server.identity import resolver
 from server.identity.facts import HomeMoved, IdentityChanged
 from server.videos import jobs
 from server.videos.facts import (
@@ -39,13 +41,16 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     LikeRemoved: [_federation(outbox.undo_like)],
     ShareAdded: [_federation(outbox.announce_share)],
     ShareRemoved: [_federation(outbox.undo_share)],
-    FollowRequested: [_federation(outbox.request_follow)],
+    FollowRequested: [
+        _federation(outbox.request_follow),
+        Subscriber(function=identities.learn, queue="federation", atomic=False),
+    ],
     FollowAnswered: [_federation(outbox.answer_follow)],
     FollowWithdrawn: [_federation(outbox.withdraw_follow)],
     AccountUpdated: [_federation(outbox.update_account)],
     AccountDeleted: [_federation(outbox.delete_account)],
-    IdentityChanged: [],
-    HomeMoved: [],
+    IdentityChanged: [Subscriber(function=identities.follow_the_log, queue="federation", atomic=False)],
+    HomeMoved: [_federation(outbox.announce_move)],
     ActivityReceived: [Subscriber(function=inbox.handle, queue="federation", atomic=False)],
 }
 
@@ -59,5 +64,7 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "forget_old_signatures": (inbox.forget_old_signatures, 3600.0),
     "forget_old_deliveries": (delivery.forget_old, 3600.0),
     "forget_abandoned_uploads": (jobs.forget_abandoned_uploads, 3600.0),
+    "check_silent_homes": (resolver.check_silent_homes, 600.0),
+    "give_missing_identities": (moving.give_missing_identities, 60.0),
     "fail_given_up_transcodes": (jobs.fail_given_up, 300.0),
 }

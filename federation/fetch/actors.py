@@ -93,6 +93,7 @@ def _keep_account(document: ActorDocument, address: Address) -> Account:
         avatar_url=document.icon_url,
         also_known_as=document.also_known_as,
         manually_approves_followers=document.manually_approves_followers,
+        scid=document.scid,
     )
     try:
         return receive_remote_account(profile=profile)

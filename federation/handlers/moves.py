@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from federation import identities
 from federation.fetch import fetch_actor
 from federation.handlers.outcomes import Handled, Outcome
 from federation.models import InboxItem
@@ -12,6 +13,7 @@ from server.accounts import queries
 from server.accounts.models import Account
 from server.core import clock, limits, locators
 from server.core.errors import NotAllowed, NotFound
+from server.identity.models import Identity
 
 
 def on_move(activity: Verified[Move], sender: Account) -> Outcome:
@@ -24,6 +26,9 @@ def on_move(activity: Verified[Move], sender: Account) -> Outcome:
     new = queries.by_uri(target) if locators.is_ours(target) else fetch_actor(target, seconds_old_max=0).account
     if new is None:
         raise NotFound("the new account does not exist")
+    if sender.scid and Identity.objects.filter(scid=sender.scid).exists():
+        # Between servers that keep key logs the log decides; the activity only rings the bell.
+        identities.check_moved(old=sender, new=new)
     accounts.repoint_follows(old=sender, new=new)
     return Handled()
 

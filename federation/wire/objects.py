@@ -4,6 +4,7 @@ Reading says nothing about trust: whether a document may speak for its ``id`` is
 (``federation.fetch``, ``federation.authority``).
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -23,6 +24,8 @@ NAME_CHARACTERS_MAX = 255
 BLURHASH_CHARACTERS_MAX = 100
 LANGUAGE_CHARACTERS_MAX = 20
 ATTACHMENTS_MAX = 16
+SCID_CHARACTERS = 46
+_SCID = re.compile(r"Qm[1-9A-HJ-NP-Za-km-z]{44}")
 KEYS_MAX = 8
 PIXELS_PER_SIDE_MAX = 100_000
 
@@ -57,6 +60,10 @@ class ActorDocument:
     also_known_as: tuple[str, ...]
     moved_to: str
     manually_approves_followers: bool
+    # The portable identity, as the actor's own server claims it; only its key log proves it.
+    scid: str
+    key_log: str
+    home_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +141,22 @@ def read_actor(document: JsonObject) -> ActorDocument:
         also_known_as=_aliases(document),
         moved_to=fields.optional_address(document, "movedTo"),
         manually_approves_followers=document.get("manuallyApprovesFollowers") is True,
+        scid=_scid(document),
+        key_log=_own(document, "keyLog", uri),
+        home_keys=_home_keys(document, uri),
     )
+
+
+def _scid(document: JsonObject) -> str:
+    claimed = fields.text(document, "scid", characters_max=SCID_CHARACTERS + 1)
+    return claimed if _SCID.fullmatch(claimed) else ""
+
+
+def _home_keys(document: JsonObject, uri: str) -> tuple[str, ...]:
+    """The Ed25519 Multikeys that the actor may sign with (FEP-521a)."""
+    methods = fields.objects(document, "assertionMethod", count_max=KEYS_MAX)
+    own = [each for each in methods if each.get("controller") == uri]
+    return tuple(fields.text(each, "publicKeyMultibase", characters_max=100) for each in own)
 
 
 def _own(document: JsonObject, name: str, uri: str) -> str:

@@ -21,6 +21,7 @@ from server.accounts.models import Account, AccountKey, Block, Follow, Mute, Use
 from server.accounts.remote import RemoteProfile, account_fields, one_line, paragraphs
 from server.core import clock, facts, keys, limits, locators
 from server.core.errors import Conflict, Invalid, NotAllowed, NotFound
+from server.identity.actions import create_identity
 
 __all__ = [
     "answer_follow",
@@ -76,6 +77,9 @@ def open_account(*, user: User, handle: str, display_name: str = "") -> Account:
                 )
                 for key_name, pair in pairs.items()
             )
+            identity = create_identity(handle=handle, home_key=pairs["home-1"].public)
+            account.scid = identity.scid
+            account.save(update_fields=["scid"])
     except IntegrityError as error:
         raise Conflict("This handle is taken. Choose another one.", field="handle") from error
     return account

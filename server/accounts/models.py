@@ -53,7 +53,8 @@ class Account(models.Model):
     # The ActivityPub id. A locator: the key of a person is her SCID.
     uri = models.URLField(max_length=limits.URL_CHARACTERS_MAX, unique=True)
     url = models.URLField(max_length=limits.URL_CHARACTERS_MAX, blank=True)
-    scid = models.CharField(max_length=64, null=True, blank=True, unique=True)
+    # An account that moved and the one it moved to have the same. For a remote one: what her server claims.
+    scid = models.CharField(max_length=64, null=True, blank=True, db_index=True)
     display_name = models.CharField(max_length=255, blank=True)
     # Plain text for local accounts, sanitised HTML for remote ones.
     bio = models.TextField(blank=True)

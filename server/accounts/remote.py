@@ -31,6 +31,8 @@ class RemoteProfile:
     avatar_url: str = ""
     also_known_as: tuple[str, ...] = ()
     manually_approves_followers: bool = False
+    # What her server claims to be the key of her portable identity. Its log proves it, or does not.
+    scid: str = ""
 
 
 def account_fields(profile: RemoteProfile) -> dict[str, object]:
@@ -54,6 +56,7 @@ def account_fields(profile: RemoteProfile) -> dict[str, object]:
         "avatar_remote_url": profile.avatar_url if is_web_url(profile.avatar_url) else "",
         "also_known_as": [uri for uri in profile.also_known_as if is_web_url(uri)][: limits.ALIASES_COUNT_MAX],
         "manually_approves_followers": profile.manually_approves_followers,
+        "scid": profile.scid or None,
     }
 
 

@@ -7,8 +7,10 @@ from server.api import (
     accounts,
     comments,
     feed,
+    identities,
     instance,
     me,
+    moving,
     oauth,
     problems,
     programs,
@@ -25,6 +27,9 @@ _tributary = [
     path("apps", programs.register),
     path("me", me.one),
     path("me/avatar", me.avatar),
+    path("me/identity", moving.one),
+    path("me/identity/expect", moving.expect),
+    path("me/identity/move", moving.away),
     path("follow-requests", me.follow_requests),
     path("follow-requests/<int:follow_id>/accept", me.accept),
     path("follow-requests/<int:follow_id>/reject", me.reject),
@@ -57,6 +62,7 @@ _tributary = [
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include(wellknown.urlpatterns)),
+    path("", include(identities.urlpatterns)),
     path("", include(oauth.urlpatterns)),
     path("api/tributary/v1/", include(_tributary)),
     path("api/schema/", schema.description, name="api_schema"),

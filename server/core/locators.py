@@ -13,6 +13,11 @@ def profile_url(handle: str) -> str:
     return f"{settings.ORIGIN}/@{handle}"
 
 
+def key_log_url(handle: str) -> str:
+    """Where the key log of a local account's identity is served: the place its did:webvh says."""
+    return f"{settings.ORIGIN}/u/{handle}/did.jsonl"
+
+
 def note_uri(handle: str, video_id: int) -> str:
     """ActivityPub id of a local video's Note."""
     return f"{settings.ORIGIN}/users/{handle}/posts/{video_id}"

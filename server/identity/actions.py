@@ -131,9 +131,9 @@ def sign_move(*, identity: Identity, offer: Offer) -> tuple[PolicyLog, dict[str,
 
 
 @transaction.atomic
-def leave_home(*, identity: Identity, moved: PolicyLog) -> Identity:
-    """The new home has taken ``identity``: keep the new entry, destroy the keys held here. Records HomeMoved."""
-    kept = accept_log(data=moved.data, requested=identity.scid)
+def leave_home(*, identity: Identity, data: bytes) -> Identity:
+    """The new home has taken ``identity``: keep the log that says so, destroy the keys held here. Records HomeMoved."""
+    kept = accept_log(data=data, requested=identity.scid)
     if kept.is_home:
         raise WrongState("The log still names this instance as the home.")
     CustodyKey.objects.filter(identity=kept).delete()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from server.web import components, health, me, media, pages, reports, search, studio, threads, verbs
+from server.web import components, health, identity, me, media, pages, reports, search, studio, threads, verbs
 
 urlpatterns = [
     *health.urlpatterns,
@@ -26,6 +26,9 @@ urlpatterns = [
     path("videos/<int:video_id>/<slug:verb>", studio.act, name="studio_verb"),
     path("settings/profile", me.profile_settings, name="profile_settings"),
     path("settings/handle", me.open_account, name="open_account"),
+    path("settings/identity", identity.identity, name="identity"),
+    path("settings/identity/bring", identity.bring, name="bring_identity"),
+    path("settings/identity/leave", identity.leave, name="leave_home"),
     path("following", me.following, name="following"),
     path("following/requests/<int:follow_id>", me.answer_request, name="answer_request"),
     path("report/video/<int:video_id>", reports.video, name="report_video"),

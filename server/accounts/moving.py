@@ -1,0 +1,131 @@
+"""Moving house: the account takes its identity along. The new home expects, the old one hands over, the new one receives."""
+
+import json
+
+from django.db import transaction
+
+from server.accounts import actions, queries
+from server.accounts.facts import AccountUpdated
+from server.accounts.following import check_may_act, repoint_follows
+from server.accounts.models import Account
+from server.core import clock, facts, hosts, limits
+from server.core.errors import Conflict, Invalid, NotAllowed, NotFound, WrongState
+from server.identity import actions as identities
+from server.identity import queries as identity_queries
+from server.identity import resolver
+
+MOVE_BYTES_MAX = 512 * limits.KIB
+
+
+def give_identity(*, account: Account) -> str:
+    """Give a local account that has none an identity under this server's custody, and return its SCID."""
+    if account.scid:
+        return account.scid
+    home_key = account.keys.get(name="home-1").public
+    identity = identities.create_identity(handle=account.handle, home_key=home_key)
+    account.scid = identity.scid
+    account.save(update_fields=["scid"])
+    return identity.scid
+
+
+def give_missing_identities(*, count_max: int = 100) -> int:
+    """Give identities to local accounts from before there were any. Returns how many."""
+    missing = Account.objects.filter(domain="", scid=None, deleted_at=None)[:count_max]
+    for account in missing:
+        with transaction.atomic():
+            give_identity(account=account)
+    return len(missing)
+
+
+def expect_move(*, account: Account, by: Account, old_address: str) -> identities.Offer:
+    """At the new home: make ``account`` ready to take over the identity of ``old_address``, which must have one.
+
+    Asks the old server who that is. Raises NotAllowed, NotFound, Invalid, Conflict and what ``discover_account`` raises.
+    """
+    check_may_act(by)
+    if by.pk != account.pk:
+        raise NotAllowed("This is not your account.")
+    old = actions.discover_account(address=old_address)
+    if old.is_local:
+        raise Invalid("That account lives here already.", field="old_address")
+    if not old.scid:
+        raise Invalid("That account has no portable identity that could be moved.", field="old_address")
+    if account.moved_to_id is not None:
+        raise Conflict("This account has moved away itself.")
+    with transaction.atomic():
+        if old.uri not in account.also_known_as:
+            account.also_known_as = [*account.also_known_as, old.uri][-limits.ALIASES_COUNT_MAX :]
+            account.save(update_fields=["also_known_as"])
+        return identities.offer_home(
+            scid=old.scid, handle=account.handle, actor_uri=account.uri, home_key=account.keys.get(name="home-1").public
+        )
+
+
+def move_away(*, account: Account, by: Account, to_address: str) -> Account:
+    """At the old home: hand the identity of ``account`` to ``to_address``, where it is expected, and say so to everyone.
+
+    Speaks to the other server outside any transaction; whatever fails before it has taken the identity changes nothing,
+    and whatever fails after is mended by asking again: its log is the proof. Returns the new account.
+    """
+    check_may_act(by)
+    if by.pk != account.pk:
+        raise NotAllowed("This is not your account.")
+    if not account.scid:
+        raise WrongState("This account has no portable identity yet.")
+    if account.moved_to_id is not None:
+        raise WrongState("This account has moved already.")
+    identity = identity_queries.by_scid(account.scid)
+    new = actions.discover_account(address=to_address)
+    if new.is_local:
+        raise Invalid("That account lives here: there is nothing to move.", field="to_address")
+    try:
+        signed, grant = identities.sign_move(identity=identity, offer=resolver.fetch_offer(new.uri))
+        resolver.hand_over(new.uri, log=signed.data, grant=grant)
+        moved = signed.data
+    except NotFound:
+        # No offer stands any more: either nobody expects us, or an earlier try of ours got through.
+        moved = _taken_already(new)
+    # The new home's document names the old account by now.
+    new = actions.discover_account(address=to_address)
+    with transaction.atomic():
+        identities.leave_home(identity=identity, data=moved)
+        repoint_follows(old=account, new=new)
+        account.moved_to = new
+        account.updated_at = clock.now()
+        account.save(update_fields=["moved_to", "updated_at"])
+        Account.objects.filter(pk=new.pk).update(scid=account.scid)
+    return new
+
+
+def _taken_already(new: Account) -> bytes:
+    """The log as the new home serves it, where an earlier try got through. Raises what ``fetch_log`` raises."""
+    return resolver.fetch_log(f"{hosts.parse_url(new.uri).origin}/u/{new.handle}/did.jsonl")
+
+
+def receive_move(*, handle: str, body: bytes) -> Account:
+    """At the new home: what the old one hands over. The grant is the only credential, and it is checked by its own rules.
+
+    Raises Invalid for another shape, NotFound, KeyLogError, GrantRefused; then nothing has changed.
+    """
+    account = queries.local_by_handle(handle)
+    if len(body) > MOVE_BYTES_MAX:
+        raise Invalid("This is too large for a move.")
+    try:
+        sent = json.loads(body)
+        lines, grant = sent["log"], sent["grant"]
+        if sent.keys() != {"log", "grant"} or not isinstance(grant, dict) or not all(isinstance(line, str) for line in lines):
+            raise TypeError
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise Invalid("A move has a log and a grant.") from error
+    with transaction.atomic():
+        if grant.get("actor") != account.uri:
+            raise NotFound("This grant is for another account.")
+        identity = identities.arrive(data="".join(f"{line}\n" for line in lines).encode(), grant=grant)
+        document = identity_queries.document_of(identity)
+        account.scid = identity.scid
+        names = [*account.also_known_as, *(name for name in document.prior if name.startswith(("http://", "https://")))]
+        account.also_known_as = list(dict.fromkeys(names))[-limits.ALIASES_COUNT_MAX :]
+        account.updated_at = clock.now()
+        account.save(update_fields=["scid", "also_known_as", "updated_at"])
+        facts.record(AccountUpdated(account_id=account.pk))
+    return account

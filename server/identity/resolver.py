@@ -1,0 +1,128 @@
+"""Speaks to other homes: fetches key logs, offers and grants, and hands a move over. What comes is believed by nobody yet."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from server.core import canonical, hosts, http, limits
+from server.core.errors import Conflict, Invalid, NotFound, TributaryError, Unavailable
+from server.identity import actions, hostgrant, keylog
+from server.identity.models import Identity
+
+OFFER_BYTES_MAX = 8 * limits.KIB
+ANSWER_BYTES_MAX = 64 * limits.KIB
+WAIT_SECONDS_MAX = 10
+_OFFER_MEMBERS = {"v", "type", "nonce", "scid", "audience", "actor", "acct", "did", "homeKey", "userKey", "rootKeyHash"}
+
+
+class BadOffer(Invalid):
+    """The other server's offer of a home is not one."""
+
+    code = "bad_offer"
+
+
+def fetch_log(url: str) -> bytes:
+    """The bytes at the address of a did.jsonl. Raises http.HttpError, NotFound, Unavailable."""
+    return _get(url, accept="text/jsonl, application/jsonl", size_bytes_max=keylog.SOFT.bytes_max)
+
+
+def refresh(identity: Identity) -> Identity:
+    """Ask the home that the log names for the log, and take what is new. Raises as ``fetch_log`` and ``accept_log`` do."""
+    did = keylog.parse_did(identity.did, loopback=settings.ALLOW_LOOPBACK)
+    return actions.accept_log(data=fetch_log(did.url(loopback=settings.ALLOW_LOOPBACK)), requested=identity.scid)
+
+
+def fetch_host_grant(actor_uri: str) -> Mapping[str, Any]:
+    """The HostGrant that the home of ``actor_uri`` shows. Raises GrantRefused, http.HttpError, NotFound, Unavailable."""
+    return hostgrant.parse_host_grant(_get(f"{actor_uri}/host-grant", accept="application/json", size_bytes_max=OFFER_BYTES_MAX))
+
+
+def fetch_offer(actor_uri: str) -> actions.Offer:
+    """What the new home of ``actor_uri`` asks of the old one. Raises BadOffer, http.HttpError, NotFound, Unavailable."""
+    try:
+        document = canonical.parse(
+            _get(f"{actor_uri}/move-offer", accept="application/json", size_bytes_max=OFFER_BYTES_MAX),
+            depth_max=4,
+            fractions=False,
+        )
+    except ValueError as error:
+        raise BadOffer from error
+    if not isinstance(document, dict) or document.keys() != _OFFER_MEMBERS:
+        raise BadOffer
+    if not all(isinstance(value, str) for name, value in document.items() if name != "v") or document["v"] != 1:
+        raise BadOffer
+    origin = hosts.parse_url(actor_uri).origin
+    if document["actor"] != actor_uri or document["audience"] != origin:
+        raise BadOffer("The offer is for another address than the one it came from.")
+    did = keylog.parse_did(document["did"], loopback=settings.ALLOW_LOOPBACK)
+    home = keylog.Home(
+        host=did.host, port=did.port, path=did.path, actor=document["actor"], acct=document["acct"], key=document["homeKey"]
+    )
+    if hosts.parse_url(did.url(loopback=settings.ALLOW_LOOPBACK)).origin != origin or did.scid != document["scid"]:
+        raise BadOffer("The offer names a log at another place than its own.")
+    return actions.Offer(
+        nonce=document["nonce"],
+        scid=document["scid"],
+        audience=document["audience"],
+        home=home,
+        user_key=document["userKey"],
+        root_key_hash=document["rootKeyHash"],
+    )
+
+
+def offer_document(offer: actions.Offer) -> dict[str, Any]:
+    """An offer as ``fetch_offer`` reads it at the other side."""
+    return {
+        "v": 1,
+        "type": "HomeOffer",
+        "nonce": offer.nonce,
+        "scid": offer.scid,
+        "audience": offer.audience,
+        "actor": offer.home.actor,
+        "acct": offer.home.acct,
+        "did": offer.home.did(offer.scid),
+        "homeKey": offer.home.key,
+        "userKey": offer.user_key,
+        "rootKeyHash": offer.root_key_hash,
+    }
+
+
+def hand_over(actor_uri: str, *, log: bytes, grant: Mapping[str, Any]) -> None:
+    """Give the new home the log and the grant. Raises Conflict with its reason when it refuses, http.HttpError.
+
+    Handing over twice is harmless: a home that has taken the identity already refuses, and its log says that it has.
+    """
+    body = json.dumps({"log": log.decode().splitlines(), "grant": dict(grant)}).encode()
+    answer = http.post(
+        f"{actor_uri}/move",
+        headers={"Content-Type": "application/json", "Accept": "application/json"},
+        body=body,
+        size_bytes_max=ANSWER_BYTES_MAX,
+        wait_seconds_max=WAIT_SECONDS_MAX,
+    )
+    if answer.status not in {200, 201, 204}:
+        raise Conflict(f"The new home did not take the identity: {answer.status} {answer.body.decode(errors='replace')[:300]}")
+
+
+def check_silent_homes(*, count_max: int = 50) -> int:
+    """Ask the homes we heard nothing of for longest; a move that nobody told us of is found here. Returns how many answered."""
+    answered = 0
+    for identity in Identity.objects.filter(is_home=False).order_by("checked_at")[:count_max]:
+        try:
+            refresh(identity)
+            answered += 1
+        except TributaryError:
+            # Silence and nonsense change nothing; the next one is asked, and this one again later.
+            continue
+    return answered
+
+
+def _get(url: str, *, accept: str, size_bytes_max: int) -> bytes:
+    answer = http.get(url, headers={"Accept": accept}, size_bytes_max=size_bytes_max, wait_seconds_max=WAIT_SECONDS_MAX)
+    if answer.status in {404, 410}:
+        raise NotFound(f"There is nothing at {url}.")
+    if answer.status != 200:
+        raise Unavailable(f"{url} answers {answer.status}.")
+    return answer.body
