@@ -36,12 +36,15 @@ def safe_next(request: HttpRequest, default: str) -> str:
     return wanted if url_has_allowed_host_and_scheme(wanted, here, require_https=request.is_secure()) else default
 
 
-def done(request: HttpRequest, *, to: str, say: str = "", **values: object) -> HttpResponse:
-    """An action is done: our scripts get ``values``, people are sent on with a message."""
-    if wants_json(request):
-        return JsonResponse({"location": to, "message": say, **values})
-    if say:
+def done(request: HttpRequest, *, to: str, say: str = "", moves_on: bool = False, **values: object) -> HttpResponse:
+    """An action is done: our scripts get ``values``, people are sent on with a message.
+
+    ``moves_on``: the script goes to ``to`` as well, so the message waits for it there.
+    """
+    if say and (moves_on or not wants_json(request)):
         messages.success(request, say)
+    if wants_json(request):
+        return JsonResponse({"location": to, "message": "" if moves_on else say, **values})
     return HttpResponseRedirect(safe_next(request, to))
 
 

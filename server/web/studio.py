@@ -53,7 +53,7 @@ def _upload(request: HttpRequest, viewer: Account, keeper: incoming.Doorkeeper |
     except TributaryError as error:
         put_error(form, error)
         return _upload_refused(request, form, error.status)
-    return done(request, to=reverse("studio"), say="Your video is here. It is being prepared.")
+    return done(request, to=reverse("studio"), say="Your video is here. It is being prepared.", moves_on=True)
 
 
 def _upload_refused(request: HttpRequest, form: UploadForm, status: int) -> HttpResponse:

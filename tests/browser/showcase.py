@@ -39,6 +39,7 @@ class Clip:
     caption: str
     alt: str
     start: float = 0
+    seconds: float = 10
     size: str = "540:960"
     hours_ago: float = 1
     likes: int = 0
@@ -177,6 +178,8 @@ def cut(clip: Clip, folder: Path) -> Path:
     ffmpeg(
         "-ss",
         str(clip.start),
+        "-t",
+        str(clip.seconds),
         "-i",
         str(SOURCE),
         "-vf",

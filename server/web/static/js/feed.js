@@ -131,8 +131,12 @@ feed.addEventListener("click", (event) => {
   const link = event.target.closest("[data-comments]");
   if (!link) return;
   event.preventDefault();
-  if (drawer.open) drawer.close();
-  else openComments();
+  if (drawer.open) {
+    drawer.close();
+    return;
+  }
+  activate(link.closest("[data-slide]"));
+  openComments();
 });
 
 drawer.querySelector("[data-drawer-close]").addEventListener("click", () => drawer.close());
