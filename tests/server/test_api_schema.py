@@ -4,12 +4,14 @@ import contextlib
 import io
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 from django.core.management import call_command
 from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
@@ -67,6 +69,19 @@ def test_the_description_is_served_and_names_every_address(db: None) -> None:
         "videos.show",
         "videos.view",
     }
+
+
+def test_the_page_about_the_api_names_every_operation_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text()
+    described = set()
+    for path, methods in SchemaGenerator().get_schema(public=True)["paths"].items():
+        for method, each in methods.items():
+            who = "anyone" if {} in each["security"] else "you"
+            scope = next(need["oauth2"][0] for need in each["security"] if "oauth2" in need)
+            address = path.removeprefix("/api/tributary/v1/")
+            described.add(f"| `{each['operationId']}` | `{method.upper()}` | `{address}` | {each['summary']} | {who} | {scope} |")
+    written = {line for line in page.partition("## Operations")[2].splitlines() if line.startswith("| `")}
+    assert written == described
 
 
 def known(world: people.World) -> Mapping[str, str]:
