@@ -17,7 +17,10 @@ password_of() {
 owner_password=$(password_of "$owner_url")
 app_password=$(password_of "$app_url")
 
-psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname "${POSTGRES_DB:-tributary}" \
+# Root on a machine with its own PostgreSQL is let in as the user postgres.
+as=()
+if [ "$(id -u)" = 0 ] && [ -z "${PGHOST:-}" ]; then as=(runuser --user postgres --); fi
+"${as[@]}" psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname "${POSTGRES_DB:-tributary}" \
   --set owner_password="$owner_password" --set app_password="$app_password" --set database="${POSTGRES_DB:-tributary}" <<'SQL'
 SELECT 'CREATE ROLE ' || name FROM (VALUES ('tributary_owner'), ('tributary_app')) AS wanted (name)
   WHERE name NOT IN (SELECT rolname FROM pg_roles) \gexec

@@ -1,9 +1,11 @@
 """Probes and metrics."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection
 from django.test import Client
+from prometheus_client import Counter, Histogram
 
 from federation.models import Delivery, Peer
 from server.core import clock, metrics, worker
@@ -133,12 +136,12 @@ def test_every_gauge_has_a_line_before_anything_happened(db: None, client: Clien
 
 
 def test_gauges_show_what_waits(world: World, client: Client) -> None:
-    video = published(world.alice)
-    with clock.moved(-timedelta(hours=2)):
-        record(VideoPublished(video_id=video.pk))
-    record(VideoPublished(video_id=video.pk))
-    Task.objects.filter(pk=Task.objects.latest("pk").pk).update(dead_at=clock.now())
+    published(world.alice)
     now = clock.now()
+    Task.objects.all().delete()
+    row = {"fact": "VideoPublished", "subscriber": "s", "payload": {}, "queue": "federation"}
+    for moment, dead in ((now - timedelta(hours=2), None), (now - timedelta(hours=5), now)):
+        Task.objects.create(fact_id=uuid.uuid4(), created_at=moment, next_try_at=moment, dead_at=dead, **row)
     Peer.objects.update_or_create(host="peer.example", defaults={"open_until": now + timedelta(hours=1)})
     common = {"kind": "Create", "body": "{}", "inbox": "https://peer.example/inbox", "expires_at": now}
     hour_ago = now - timedelta(hours=1)
@@ -187,3 +190,17 @@ def test_tasks_are_counted_by_what_they_came_to(world: World) -> None:
 def test_an_unknown_gauge_is_an_error() -> None:
     with pytest.raises(KeyError):
         metrics.reading("no_such_gauge")
+
+
+def test_the_reference_page_names_every_metric_and_no_other() -> None:
+    page = (Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(tributary_\w+)` \|([^|]*)\|", page, re.MULTILINE)
+    documented = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    offered = {each.name: set(each.labels) for each in metrics.gauges()}
+    for value in vars(metrics).values():
+        if isinstance(value, Counter | Histogram):
+            name = value._name + ("_total" if isinstance(value, Counter) else "")
+            offered[name] = set(value._labelnames)
+    assert documented == offered
+    for name in re.findall(r"tributary_\w+", page):
+        assert name in offered, name

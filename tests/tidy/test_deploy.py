@@ -1,6 +1,8 @@
 """Every deployment file is accepted by a real validator, and the validator refuses a broken copy of it."""
 
 import ast
+import os
+import pwd
 import re
 from pathlib import Path
 from typing import Any
@@ -251,7 +253,7 @@ def test_users_and_directories_are_understood(program: str, name: str, tmp_path:
 
 # --- scripts ---
 
-SCRIPTS = [DEPLOY / "backup", DEPLOY / "restore", DEPLOY / "prepare", DEPLOY / "postgres" / "roles.sh"]
+SCRIPTS = [*(DEPLOY / name for name in ("backup", "restore", "prepare", "as-service")), DEPLOY / "postgres" / "roles.sh"]
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
@@ -284,6 +286,27 @@ def test_prepare_makes_secrets_once(tmp_path: Path) -> None:
     assert prepare("other.example.org") == 0
     assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == first
     assert "videos.example.org" in (tmp_path / ".env").read_text()
+
+
+def test_programs_run_with_the_settings_of_the_services(tmp_path: Path) -> None:
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    text = (DEPLOY / "env.example").read_text().replace("https://videos.example.org", "https://other.example.org")
+    special = "pa$$w`id`&rd;#x y"
+    lines = [f"TRIBUTARY_DATA_DIR={tmp_path}/data", f'TRIBUTARY_INSTANCE_NAME="{special}"', f"TRIBUTARY_CONTACT_EMAIL={special}"]
+    (tmp_path / "env").write_text(text + "\n".join(lines))
+    (tmp_path / "database_url").write_text("postgres://tributary_app:secret@127.0.0.1:1/tributary\n")
+    (tmp_path / "database_owner_url").write_text("postgres://tributary_owner:secret@127.0.0.1:1/tributary\n")
+    variables = {"TRIBUTARY_ETC": str(tmp_path), "TRIBUTARY_USER": user, "PATH": "/usr/bin:/bin"}
+    ask = (
+        "from django.conf import settings as s; d = s.DATABASES['default']; "
+        "print([s.ORIGIN, s.INSTANCE_NAME, s.CONTACT_EMAIL, d['USER'], d['NAME'], str(s.MEDIA_ROOT)])"
+    )
+    for options, role in (([], "tributary_app"), (["--owner"], "tributary_owner")):
+        arguments = [*options, ".venv/bin/python", "manage.py", "shell", "--no-imports", "-c", ask]
+        said = run("bash", DEPLOY / "as-service", *arguments, package="apt-get install bash", env=variables, cwd="/")
+        expected = ["https://other.example.org", special, special, role, "tributary", "/srv/tributary/media"]
+        assert said.stdout.strip() == repr(expected), said.stderr
+    assert run("bash", DEPLOY / "as-service", package="apt-get install bash", env=variables).returncode == 2
 
 
 # --- settings ---
