@@ -2,39 +2,52 @@
 
 An append takes six steps; a crash after any of them is mended by the next append, with the same functions.
 
-    1. alone         a database lock, then a file lock: one writer on this host
+    1. alone         a database lock, then a file lock: one writer
     2. catch up      entries that the log has and the database lacks are read from the files   (a crash after 5)
     3. plan          drafts already written are left out (same id, same body); account chains go on
     4. files         tiles and bundles, each durable; what is not below the head was never promised   (a crash: overwritten)
     5. head          the edge is read back from disk, must give the root; the note is signed; the head cell moves: the promise
     6. catch up      the new entries become rows, in the caller's transaction   (a rollback: done by the next step 2)
+
+Whoever calls gives ids that a second try repeats: after a crash between 5 and 6 the wish is found fulfilled.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 
+from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Max
 
-from payouts import instance_keys, store
+from payouts import instance_keys, rows, store
 from payouts.facts import CheckpointSigned
+from payouts.ledger import canonical
 from payouts.ledger.chain import AccountKey, Head
 from payouts.ledger.checkpoint import Checkpoint, sign_checkpoint
 from payouts.ledger.entries import Draft, Entry, parse_entry, write_batch
-from payouts.ledger.growth import grow, read_edge
+from payouts.ledger.errors import LiabilityOverdrawn
+from payouts.ledger.growth import Edge, grow, read_edge
+from payouts.ledger.money import OF_AN_IDENTITY, Account, account, parse_account
+from payouts.ledger.note import Signer
+from payouts.ledger.replay import GUARDED
 from payouts.ledger.tiles import read_entries
-from payouts.models import AccountHead, Balance, EntryOfAccount, LogEntry
-from payouts.store import DiskTiles, HeadCell
-from server.core import clock, facts, storage
-from server.core.errors import Conflict, StorageFull, TributaryError
+from payouts.models import AccountHead, Balance, LogEntry, PeerLog, SignedHead
+from payouts.store import DiskTiles, HeadCell, LogDamaged
+from server.core import clock, facts, locators, storage
+from server.core.errors import Conflict
 
 ADVISORY_LOCK = 0x7472_6962  # "trib"
-CURRENCIES = ["EUR/6"]
+CURRENCIES = ["EUR/6", "USD/6"]
+# More than one append ever needs; what is left below the configured minimum is for the rest of the instance.
+APPEND_BYTES_MAX = 64 * 1024 * 1024
+
+# The index of the first entry of the batch -> its drafts.
+MakeDrafts = Callable[[int], Sequence[Draft]]
 
 
-class LogDamaged(TributaryError):
-    """The stored log does not give the root that was signed. Nothing is written until this is understood."""
-
-    code, status = "ledger_damaged", 503
+def make_id(*names: object) -> str:
+    """An entry id that the same wish always gets: 32 hex digits of the SHA-256 of its names."""
+    return sha256(canonical.encode([instance_keys.origin(), *map(str, names)])).hexdigest()[:32]
 
 
 @transaction.atomic
@@ -42,48 +55,65 @@ def append(drafts: Sequence[Draft]) -> list[Entry]:
     """Write ``drafts`` in order, sign the new head, and give the entries; repeated drafts give the entries of the first time.
 
     Records CheckpointSigned. Raises Conflict for an id that stands with another content, the errors of write_batch,
-    StorageFull, LogDamaged, HeadMoved; then nothing was promised.
+    LiabilityOverdrawn, StorageFull, LogDamaged, HeadMoved; then nothing was promised.
     """
-    _lock()
-    with store.only_writer():
-        begin()
+    with _Pen():
         written = _already_written(drafts)
         fresh = [draft for draft in drafts if draft.id not in written]
         if fresh:
-            for entry in _write(fresh):
-                written[entry.id] = entry
+            written |= {entry.id: entry for entry in _write(fresh)}
     return [written[draft.id] for draft in drafts]
 
 
-def next_index() -> int:
-    """The index that the next appended entry gets. Only right while the caller holds ``hold``."""
-    return store.read_head().size
+@transaction.atomic
+def append_batch(make_drafts: MakeDrafts) -> list[Entry]:
+    """As ``append``, for a batch that depends on where it begins and on what stands before it: all of it or nothing.
+
+    Repeated, it gives the entries of the first time, found by their ids alone.
+    """
+    with _Pen():
+        drafts = make_drafts(store.read_head().size)
+        written = _already_written(drafts, bodies=False)
+        if not written:
+            return _write(drafts)
+        if len(written) < len(drafts):
+            raise Conflict("A part of this batch stands in the log already.")
+        return [written[draft.id] for draft in drafts]
 
 
 @transaction.atomic
-def append_at(make_drafts: "MakeDrafts") -> list[Entry]:
-    """As ``append``, for a batch whose entries name each other's index: ``make_drafts(first_index)``."""
-    _lock()
-    with store.only_writer():
-        begin()
-        drafts = make_drafts(store.read_head().size)
-        written = _already_written(drafts, bodies=False)
-        if len(written) == len(drafts):
-            return [written[draft.id] for draft in drafts]
-        if written:
-            raise Conflict("A part of this batch stands in the log already.")
-        return _write(drafts)
+def begin_log() -> None:
+    """Write the genesis entry if there is none yet, and catch up. Cheap when nothing is to do."""
+    with _Pen():
+        pass
 
 
-def begin() -> None:
-    """Catch up, and write the genesis entry of a log that has none."""
-    catch_up()
-    if store.read_head().size == 0:
-        _write([_genesis()])
+class _Pen:
+    """Alone, caught up, and with a genesis: steps 1 and 2."""
+
+    def __init__(self) -> None:
+        self._only = store.only_writer()
+
+    def __enter__(self) -> None:
+        if connection.vendor == "postgresql":
+            # Held until the caller's transaction ends, so that nobody else sees rows that lag behind the files.
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+        self._only.__enter__()
+        try:
+            catch_up()
+            if store.read_head().size == 0:
+                _write([_genesis()])
+        except BaseException:
+            self._only.__exit__(None, None, None)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._only.__exit__(None, None, None)
 
 
 def catch_up() -> int:
-    """Make rows of the entries that the log has and the database lacks. Returns how many."""
+    """Make rows of the entries that the log has and the database lacks. Returns how many. Called with the pen in hand."""
     head = store.read_head()
     have = LogEntry.objects.count()
     if have > head.size:
@@ -94,48 +124,73 @@ def catch_up() -> int:
         parse_entry(data, origin=instance_keys.origin(), index=index)
         for index, data in enumerate(read_entries(DiskTiles(), have, head.size, head.size), start=have)
     ]
-    _make_rows(entries)
+    _edge_of(head)
+    rows.make_rows(entries)
+    SignedHead.objects.get_or_create(size=head.size, defaults={"note": head.note})
+    store.publish_checkpoint(SignedHead.objects.get(size=head.size).full_note)
     facts.record(CheckpointSigned(size=head.size))
     return len(entries)
 
 
-def _lock() -> None:
-    """One appending transaction at a time: SQLite's write lock does it; PostgreSQL's advisory lock is held to the commit."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
-
-
 def _already_written(drafts: Sequence[Draft], *, bodies: bool = True) -> dict[str, Entry]:
-    rows = LogEntry.objects.filter(entry_id__in=[draft.id for draft in drafts])
-    written = {row.entry_id: parse_entry(bytes(row.data)) for row in rows}
+    stand = LogEntry.objects.filter(entry_id__in=[draft.id for draft in drafts])
+    written = {row.entry_id: parse_entry(bytes(row.data)) for row in stand}
     for draft in drafts if bodies else ():
-        stands = written.get(draft.id)
-        if stands is not None and (stands.type, dict(stands.body)) != (draft.type, dict(draft.body)):
+        entry = written.get(draft.id)
+        if entry is not None and not _is_same(draft, entry):
             raise Conflict(f"Entry {draft.id} stands in the log with another content.")
     return written
 
 
+def _is_same(draft: Draft, entry: Entry) -> bool:
+    postings = {_name(one): amount for one, amount in entry.postings}
+    return (draft.type, dict(draft.body), dict(draft.postings)) == (entry.type, dict(entry.body), postings)
+
+
 def _write(drafts: Sequence[Draft]) -> list[Entry]:
-    if storage.free_bytes() < storage.bytes_free_min():
-        raise StorageFull("The disk is nearly full; the ledger stops before it is.")
+    storage.require_room(APPEND_BYTES_MAX, settings.LEDGER_DIR)
     head = store.read_head()
+    _check_largest_known(head)
+    _check_key(head)
+    edge = _edge_of(head)
+    origin = instance_keys.origin()
+    batch = write_batch(drafts, origin=origin, first_index=head.size, at=_time_after(), heads=_heads(drafts))
+    _check_guarded(batch.entries)
+    growth = grow(edge, [entry.data for entry in batch.entries])
+    store.write_files(growth.files)
+    size, root = growth.edge.size, growth.edge.root()
+    if read_edge(DiskTiles(), size).root() != root:
+        raise LogDamaged("what was written does not read back")
+    note = sign_checkpoint(Checkpoint(origin, size, root), _ledger_key())
+    store.move_head(head, HeadCell(size, root, note))
+    catch_up()
+    return list(batch.entries)
+
+
+def _edge_of(head: HeadCell) -> Edge:
     edge = read_edge(DiskTiles(), head.size)
     if edge.root() != head.root:
         raise LogDamaged(f"the files of size {head.size} do not give the signed root")
-    batch = write_batch(
-        drafts, origin=instance_keys.origin(), first_index=head.size, at=_time_after(), heads=_heads()
-    )
-    growth = grow(edge, [entry.data for entry in batch.entries])
-    store.write_files(growth.files)
-    size = growth.edge.size
-    if read_edge(DiskTiles(), size).root() != growth.edge.root():
-        raise LogDamaged("what was written does not read back")
-    note = sign_checkpoint(Checkpoint(instance_keys.origin(), size, growth.edge.root()), instance_keys.signer("ledger"))
-    store.move_head(head, HeadCell(size, growth.edge.root(), note))
-    store.publish_checkpoint(note)
-    catch_up()
-    return list(batch.entries)
+    return edge
+
+
+def _check_largest_known(head: HeadCell) -> None:
+    """A witness remembers what an old backup forgot: two logs of one size would be a fork."""
+    seen: int = PeerLog.objects.aggregate(largest=Max("saw_size"))["largest"] or 0
+    if seen > head.size:
+        raise LogDamaged(
+            f"a witness has seen this log at size {seen}; here it ends at {head.size}. Restore the newest ledger files."
+        )
+
+
+def _check_key(head: HeadCell) -> None:
+    """The log is signed by the key that its genesis names, or not at all."""
+    if head.size and parse_entry(bytes(LogEntry.objects.get(index=0).data)).body["ledger"] != str(_ledger_key().verifier):
+        raise LogDamaged("the key of this log is not here; restore the secrets of the data directory")
+
+
+def _ledger_key() -> Signer:
+    return instance_keys.signer("ledger")
 
 
 def _time_after() -> str:
@@ -145,67 +200,38 @@ def _time_after() -> str:
     return clock.iso(moment if last is None or moment > last else last)
 
 
-def _heads() -> dict[AccountKey, Head]:
+def _heads(drafts: Iterable[Draft]) -> dict[AccountKey, Head]:
+    scids = {parse_account(name).detail for draft in drafts for name in draft.postings}
+    scids |= {str(draft.body["scid"]) for draft in drafts if "scid" in draft.body}
     return {
-        (row.scid, row.currency): Head(row.seq, bytes.fromhex(row.leaf), row.balance, row.held)
-        for row in AccountHead.objects.all()
-    }
+        (row.scid, row.currency): head_of(row)
+        for row in AccountHead.objects.filter(scid__in=scids)
+    }  # fmt: skip
 
 
-def _make_rows(entries: Sequence[Entry]) -> None:
-    LogEntry.objects.bulk_create(
-        LogEntry(index=entry.index, entry_id=entry.id, type=entry.type, at=_moment(entry.at), data=entry.data)
-        for entry in entries
-    )
-    EntryOfAccount.objects.bulk_create(
-        EntryOfAccount(
-            entry_id=entry.index,
-            scid=link.scid,
-            currency=link.currency,
-            seq=link.seq,
-            amount=entry.moves[link.scid, link.currency].balance if (link.scid, link.currency) in entry.moves else 0,
-        )
-        for entry in entries
-        for link in entry.links
-    )
-    ends = {(link.scid, link.currency): (link, entry) for entry in entries for link in entry.links}
-    AccountHead.objects.bulk_create(
-        [
-            AccountHead(
-                scid=link.scid,
-                currency=link.currency,
-                seq=link.seq,
-                leaf=entry.leaf.hex(),
-                balance=link.balance_after,
-                held=link.held_after,
-            )
-            for link, entry in ends.values()
-        ],
-        update_conflicts=True,
-        unique_fields=["scid", "currency"],
-        update_fields=["seq", "leaf", "balance", "held"],
-    )
-    sums: dict[str, int] = {}
+def head_of(row: AccountHead) -> Head:
+    """The end of an account's chain, as the core knows it."""
+    return Head(row.seq, row.leaf, row.balance, row.held, row.unclaimed)
+
+
+def _check_guarded(entries: Sequence[Entry]) -> None:
+    """What we owe can be used up, never overdrawn; accounts of identities are guarded by their chains."""
+    names = {_name(one) for entry in entries for one, _ in entry.postings}
+    after = dict(Balance.objects.filter(name__in=names).values_list("name", "amount"))
     for entry in entries:
-        for account, amount in entry.postings:
-            name = f"{account.kind}:{account.detail}#{account.currency}/6" if account.detail else f"{account.kind}#{account.currency}/6"
-            sums[name] = sums.get(name, 0) + amount
-    known = dict(Balance.objects.filter(name__in=sums).values_list("name", "amount"))
-    Balance.objects.bulk_create(
-        [Balance(name=name, amount=known.get(name, 0) + amount) for name, amount in sums.items()],
-        update_conflicts=True,
-        unique_fields=["name"],
-        update_fields=["amount"],
-    )
+        for one, amount in entry.postings:
+            name = _name(one)
+            after[name] = after.get(name, 0) + amount
+            if one.kind not in OF_AN_IDENTITY and one.kind.startswith(GUARDED) and after[name] > 0:
+                raise LiabilityOverdrawn(f"{name} by {after[name]}")
 
 
-def _moment(at: str) -> datetime:
-    return datetime.fromisoformat(at)
+def _name(one: Account) -> str:
+    return account(one.kind, one.currency, one.detail)
 
 
 def _genesis() -> Draft:
-    from server.core import locators
-
+    instance_keys.keep_apart()
     body = {
         "root": instance_keys.make_root(),
         **{role: str(instance_keys.signer(role).verifier) for role in instance_keys.ROLES},
@@ -217,4 +243,4 @@ def _genesis() -> Draft:
         "rounding": "largest-remainder/1",
         "retention": "forever",
     }
-    return Draft("genesis", "0" * 32, body, {})
+    return Draft("genesis", make_id("genesis"), body, {})

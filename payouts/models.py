@@ -1,7 +1,7 @@
 """The books of this instance, as rows read from its log, and what we know of the logs of others.
 
-The log's files are the record; ``LogEntry``, ``AccountHead`` and ``Balance`` are written only by ``log.catch_up`` from them.
-Amounts are integers of 10^-6 of the currency unit.
+The log's files are the record; ``LogEntry``, ``AccountHead``, ``EntryOfAccount``, ``Balance`` and ``SignedHead`` are written
+only by ``log`` from them. Amounts are integers of 10^-6 of the currency unit.
 """
 
 from django.db import models
@@ -26,8 +26,25 @@ class LogEntry(models.Model):
         return f"{self.index} {self.type}"
 
 
+class SignedHead(models.Model):
+    """A head of our log that was signed, with the cosignatures that came for it, a line each."""
+
+    size = models.PositiveBigIntegerField(primary_key=True)
+    note = models.BinaryField()
+    signed_at = models.DateTimeField(default=clock.now)
+    cosignatures = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"size {self.size}"
+
+    @property
+    def full_note(self) -> bytes:
+        """The note with all its signatures."""
+        return bytes(self.note) + self.cosignatures.encode()
+
+
 class AccountHead(models.Model):
-    """The end of the chain of one identity's account: what is owed to it here, and held back."""
+    """The end of the chain of one identity's account: what is owed to it here, held back, or waits for its signature."""
 
     scid = models.CharField(max_length=64, db_index=True)
     currency = models.CharField(max_length=3)
@@ -38,23 +55,31 @@ class AccountHead(models.Model):
     unclaimed = models.BigIntegerField(default=0)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["scid", "currency"], name="account_head_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["scid", "currency"], name="account_head_once"),
+            models.CheckConstraint(
+                condition=models.Q(balance__gte=0, held__gte=0, unclaimed__gte=0), name="account_head_not_below_zero"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.scid} {self.currency}"
 
 
 class EntryOfAccount(models.Model):
-    """Which entries touch an identity's account, in order of its sequence."""
+    """Which entries touch an identity's account, in order of its sequence; the amounts are what each changed."""
 
     entry = models.ForeignKey(LogEntry, on_delete=models.CASCADE, related_name="touches")
     scid = models.CharField(max_length=64)
     currency = models.CharField(max_length=3)
     seq = models.PositiveBigIntegerField()
-    amount = models.BigIntegerField()
+    payable = models.BigIntegerField()
+    held = models.BigIntegerField()
+    unclaimed = models.BigIntegerField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["scid", "currency", "seq"], name="entry_of_account_once")]
+        verbose_name_plural = "entries of accounts"
 
     def __str__(self) -> str:
         return f"{self.scid} {self.currency} {self.seq}"
@@ -70,28 +95,15 @@ class Balance(models.Model):
         return self.name
 
 
-class Blob(models.Model):
-    """Bytes that an entry names by their SHA-256: inputs of a close, lines of an accrual, evidence."""
-
-    sha256 = models.CharField(max_length=64, primary_key=True)
-    data = models.BinaryField()
-    # Only what the log publishes may be fetched by anyone; evidence stays with the staff.
-    is_public = models.BooleanField(default=True)
-    created_at = models.DateTimeField(default=clock.now)
-
-    def __str__(self) -> str:
-        return self.sha256
-
-
 class Agreement(models.Model):
     """An agreement in force or to come, as it was signed and logged."""
 
     id = models.CharField(max_length=64, primary_key=True)
-    kind = models.CharField(max_length=20)
-    scope = models.CharField(max_length=300)
+    kind = models.CharField(max_length=20, db_index=True)
+    scope = models.CharField(max_length=300, db_index=True)
     document = models.BinaryField()
     effective_from = models.DateTimeField(db_index=True)
-    entry = models.ForeignKey(LogEntry, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    entry = models.ForeignKey(LogEntry, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=clock.now)
 
     def __str__(self) -> str:
@@ -102,6 +114,7 @@ class Acceptance(models.Model):
     """An identity agreed to the instance's offer: from then on its earnings are payable, not unclaimed."""
 
     scid = models.CharField(max_length=64)
+    # What she signed: the offer with her SCID in it.
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="acceptances")
     at = models.DateTimeField(default=clock.now)
 
@@ -120,46 +133,53 @@ class MeteredView(models.Model):
     creator_scid = models.CharField(max_length=64, blank=True)
     # The reason a view did not count, empty for those that did.
     rejected = models.CharField(max_length=40, blank=True)
+    # The period whose close counted the row; empty while it is open.
+    period = models.CharField(max_length=40, blank=True, db_index=True)
     count = models.PositiveBigIntegerField(default=0)
     weight_ms = models.PositiveBigIntegerField(default=0)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["day", "work", "rejected"], name="metered_view_once")]
+        constraints = [models.UniqueConstraint(fields=["day", "work", "rejected", "period"], name="metered_view_once")]
 
     def __str__(self) -> str:
         return f"{self.day} {self.work} {self.rejected or 'counted'}"
 
 
 class MeteredImpression(models.Model):
-    """Billable impressions of one campaign beside one work on one day."""
+    """Billable impressions of one campaign beside one work on one day. ``work`` is empty where no video came before."""
 
     day = models.DateField(db_index=True)
     campaign = models.CharField(max_length=64)
-    work = models.CharField(max_length=500)
+    work = models.CharField(max_length=500, blank=True)
     creator_scid = models.CharField(max_length=64, blank=True)
+    period = models.CharField(max_length=40, blank=True, db_index=True)
     count = models.PositiveBigIntegerField(default=0)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["day", "campaign", "work"], name="metered_impression_once")]
+        constraints = [models.UniqueConstraint(fields=["day", "campaign", "work", "period"], name="metered_impression_once")]
 
     def __str__(self) -> str:
         return f"{self.day} {self.campaign} {self.work}"
 
 
 class Period(models.Model):
-    """A stretch of time whose money is shared at once. Its life: open, planned, approved, closed."""
+    """A stretch of time whose money is shared at once. Its life: planned, approved, closed."""
 
     STATES = [(name, name) for name in ("planned", "approved", "closed")]
     name = models.CharField(max_length=20)
     currency = models.CharField(max_length=3)
     pool = models.CharField(max_length=64, default="ads")
     state = models.CharField(max_length=10, choices=STATES, default="planned")
-    # Everything the close is computed from, frozen when it was planned.
-    inputs = models.BinaryField()
+    # Everything the close is computed from, frozen when it was planned: canonical JSON (periods.py).
+    plan = models.BinaryField()
+    # Paid by advertisers for this period, and what was left of the one before.
     amount = models.BigIntegerField()
+    carried_in = models.BigIntegerField(default=0)
+    carry = models.BigIntegerField(default=0)
     # Who planned and who approved: two people above the set amount.
     planned_by = models.CharField(max_length=254)
     approved_by = models.CharField(max_length=254, blank=True)
+    closed_by = models.CharField(max_length=254, blank=True)
     planned_at = models.DateTimeField(default=clock.now)
     closed_at = models.DateTimeField(null=True, blank=True)
     close_entry = models.ForeignKey(LogEntry, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
@@ -172,7 +192,7 @@ class Period(models.Model):
 
 
 class PeerLog(models.Model):
-    """The log of another instance as far as we have verified it."""
+    """The log of another instance as far as we have verified it: the pin, which is only ever extended."""
 
     origin = models.CharField(max_length=300, unique=True)
     # Where its tiles and checkpoint are, without a slash at the end.
@@ -181,14 +201,18 @@ class PeerLog(models.Model):
     size = models.PositiveBigIntegerField(default=0)
     root = models.CharField(max_length=64)
     checkpoint = models.BinaryField(default=bytes)
+    # Our own cosignature of that checkpoint, a line.
     cosignature = models.TextField(blank=True)
-    # May it witness our log?
+    # Do we show it our heads, to be cosigned?
     is_witness = models.BooleanField(default=True)
+    # How far it has seen our own log: a smaller head of ours would be a lie.
+    saw_size = models.PositiveBigIntegerField(default=0)
     seen_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
-    # Two signed checkpoints that cannot both be true. Nothing more is cosigned.
-    fork_note_a = models.BinaryField(null=True, blank=True)
-    fork_note_b = models.BinaryField(null=True, blank=True)
+    # Two signed checkpoints that do not go together; with ``forked_at`` they cannot both be true, and nothing more is cosigned.
+    kept_note_a = models.BinaryField(null=True, blank=True)
+    kept_note_b = models.BinaryField(null=True, blank=True)
+    fork_proof = models.BinaryField(null=True, blank=True)
     forked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=clock.now)
 
@@ -197,15 +221,17 @@ class PeerLog(models.Model):
 
 
 class PeerClaim(models.Model):
-    """What another instance owes one of our people, from a statement we verified."""
+    """What another instance owes an identity, from a statement we verified."""
 
     peer = models.ForeignKey(PeerLog, on_delete=models.CASCADE, related_name="claims")
     scid = models.CharField(max_length=64, db_index=True)
     currency = models.CharField(max_length=3)
     balance = models.BigIntegerField()
     held = models.BigIntegerField()
+    unclaimed = models.BigIntegerField(default=0)
     as_of_index = models.PositiveBigIntegerField()
     as_of = models.DateTimeField()
+    witnesses = models.TextField(blank=True)
     statement = models.BinaryField()
     checked_at = models.DateTimeField(default=clock.now)
 

@@ -9,14 +9,16 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from django.conf import settings
 
 from payouts.ledger import canonical
+from payouts.ledger.errors import BadTile
 from payouts.ledger.merkle import EMPTY_ROOT, Hash
-from payouts.ledger.tiles import Bundle, Tile
-from server.core.errors import TributaryError
+from payouts.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Bundle, Tile, parse_path
+from server.core.errors import NotFound, TributaryError
 
 HEAD_BYTES_MAX = 16_384
 
@@ -25,6 +27,12 @@ class HeadMoved(TributaryError):
     """The head of the log is not where the writer thought: another writer was there, or an old backup was restored."""
 
     code, status = "ledger_head_moved", 503
+
+
+class LogDamaged(TributaryError):
+    """What is stored is not what was signed. Nothing is written until this is understood."""
+
+    code, status = "ledger_damaged", 503
 
 
 @dataclass(frozen=True)
@@ -37,13 +45,13 @@ class HeadCell:
 
 
 def folder() -> Path:
-    """``ledger/`` in the data directory."""
-    path: Path = settings.DATA_DIR / "ledger"
+    """Where the log's files are."""
+    path: Path = settings.LEDGER_DIR
     return path
 
 
 class DiskTiles:
-    """A ``TileReader`` over our own files. A partial tile may be read out of a wider one written since."""
+    """A ``TileReader`` over our own files, which are kept in every width that was ever signed."""
 
     def tile(self, tile: Tile) -> bytes:
         """The bytes of a tile."""
@@ -53,9 +61,21 @@ class DiskTiles:
         """The bytes of an entry bundle."""
         return self._read(bundle.path())
 
+    @classmethod
+    def published(cls, path: str, size: int) -> bytes:
+        """The file at ``path`` of a log of ``size``. Raises BadTilePath, and BadTile beyond what was signed."""
+        place = parse_path(path)
+        level = place.level if isinstance(place, Tile) else 0
+        if place.number * TILE_WIDTH + place.width > size >> TILE_HEIGHT * level:
+            raise BadTile(path)
+        return cls._read(path)
+
     @staticmethod
     def _read(path: str) -> bytes:
-        return (folder() / "1" / path).read_bytes()
+        try:
+            return (folder() / "1" / path).read_bytes()
+        except FileNotFoundError as error:
+            raise BadTile(path) from error
 
 
 @contextlib.contextmanager
@@ -101,6 +121,33 @@ def published_checkpoint() -> bytes:
     """The note as it is shown; empty before the first."""
     path = folder() / "1" / "checkpoint"
     return path.read_bytes() if path.exists() else b""
+
+
+def put_blob(data: bytes, *, public: bool) -> str:
+    """Keep the bytes that an entry names; return their SHA-256. Done before the entry: a crash leaves a blob too many.
+
+    What the log publishes may be fetched by anyone; evidence (``public=False``) stays with the staff.
+    """
+    digest = sha256(data).hexdigest()
+    path = _blob_path(digest, public=public)
+    if not (path.exists() and path.read_bytes() == data):
+        _write(path, data)
+    return digest
+
+
+def read_blob(digest: str, *, public: bool) -> bytes:
+    """The bytes of a blob. Raises NotFound, LogDamaged when they are not what their name says."""
+    path = _blob_path(digest, public=public)
+    if not path.exists():
+        raise NotFound("There is no such blob here.")
+    data = path.read_bytes()
+    if sha256(data).hexdigest() != digest:
+        raise LogDamaged(f"blob {digest} has other bytes than its name says")
+    return data
+
+
+def _blob_path(digest: str, *, public: bool) -> Path:
+    return folder() / ("1/blob" if public else "evidence") / digest[:2] / digest
 
 
 def _write(path: Path, data: bytes) -> None:

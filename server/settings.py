@@ -31,6 +31,8 @@ DATA_DIR = Path(env.str("TRIBUTARY_DATA_DIR", default=str(BASE_DIR / "data"))).r
 SECRETS_DIR = DATA_DIR / "secrets"
 MEDIA_ROOT = Path(env.str("TRIBUTARY_MEDIA_DIR", default=str(DATA_DIR / "media"))).resolve()
 UPLOAD_DIR = DATA_DIR / "uploads"
+# The files of the ledger; a restored backup must never be older than these.
+LEDGER_DIR = DATA_DIR / "ledger"
 # Media may be served from a host of its own; empty means from this one.
 MEDIA_ORIGIN: str = env.str("TRIBUTARY_MEDIA_ORIGIN", default="").rstrip("/")
 MEDIA_URL = f"{MEDIA_ORIGIN}/media/"
@@ -58,6 +60,7 @@ INSTALLED_APPS = [
     "server.videos",
     "server.moderation",
     "server.feed",
+    "payouts",
     "federation",
     "server.web.apps.WebConfig",
     "server.api.apps.ApiConfig",
@@ -238,6 +241,9 @@ STORAGES = {
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("TRIBUTARY_STATIC_DIR", default=str(BASE_DIR / "var" / "static"))).resolve()
 STATICFILES_DIRS: list[Path] = []
+
+# Money. A close of this many millionths or more needs a second person (default: 100 units of the currency).
+FOUR_EYES_AMOUNT_MILLIONTHS: int = env.int("TRIBUTARY_FOUR_EYES_AMOUNT", default=100_000_000)
 
 # REST.
 REST_FRAMEWORK = {

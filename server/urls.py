@@ -31,6 +31,7 @@ urlpatterns = [
     path("@<str:acct>", negotiated(pages.profile, federation_views.actor_of_page), name="profile"),
     path("w/<int:video_id>", negotiated(pages.watch, federation_views.note_of_page), name="watch"),
     path("", include("federation.urls")),
+    path("", include("payouts.urls")),
     path("", include("server.api.urls")),
     path("", include("server.web.urls")),
 ]

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 
 from federation import delivery, identities, inbox, outbox
 from federation.facts import ActivityReceived
+from payouts import accounts_root, peers
+from payouts import identities as ledger_identities
+from payouts.facts import CheckpointSigned, PeriodClosed
 from server.accounts import moving
 from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered, FollowRequested, FollowWithdrawn
 from server.core.facts import Fact, Subscriber
@@ -29,6 +32,10 @@ def _federation(function: Callable[..., None]) -> Subscriber:
     return Subscriber(function=function, queue="federation")
 
 
+def _ledger(function: Callable[..., None]) -> Subscriber:
+    return Subscriber(function=function, queue="ledger")
+
+
 SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     UploadFinished: [Subscriber(function=jobs.transcode, queue="transcode", atomic=False, lease_seconds=20, tries_max=5)],
     VideoPublished: [_federation(outbox.announce_video)],
@@ -49,8 +56,13 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     FollowWithdrawn: [_federation(outbox.withdraw_follow)],
     AccountUpdated: [_federation(outbox.update_account)],
     AccountDeleted: [_federation(outbox.delete_account)],
-    IdentityChanged: [Subscriber(function=identities.follow_the_log, queue="federation", atomic=False)],
+    IdentityChanged: [
+        Subscriber(function=identities.follow_the_log, queue="federation", atomic=False),
+        _ledger(ledger_identities.log_identity),
+    ],
     HomeMoved: [_federation(outbox.announce_move)],
+    CheckpointSigned: [Subscriber(function=peers.push, queue="ledger", atomic=False)],
+    PeriodClosed: [],
     ActivityReceived: [Subscriber(function=inbox.handle, queue="federation", atomic=False)],
 }
 
@@ -67,4 +79,7 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "check_silent_homes": (resolver.check_silent_homes, 600.0),
     "give_missing_identities": (moving.give_missing_identities, 60.0),
     "fail_given_up_transcodes": (jobs.fail_given_up, 300.0),
+    "refresh_peers": (peers.refresh_all, 60.0),
+    # Written once a day however often it is asked for.
+    "commit_accounts": (accounts_root.commit_today, 3600.0),
 }

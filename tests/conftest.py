@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -24,3 +25,9 @@ def _forget_cache() -> None:
 def _plain_static_names(settings: Any) -> None:
     """Pages name static files as they are in the source: nobody has collected and hashed them for a test."""
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+
+
+@pytest.fixture(autouse=True)
+def _fresh_ledger(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The ledger's files belong to the database, which a test leaves empty."""
+    settings.LEDGER_DIR = tmp_path_factory.getbasetemp() / f"ledger-{uuid.uuid4().hex}"

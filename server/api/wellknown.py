@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_safe
 
+from payouts import queries as ledgers
 from server.accounts import addresses, queries
 from server.accounts.models import Account
 from server.core import locators
@@ -91,6 +92,7 @@ def nodeinfo(request: HttpRequest, version: str) -> HttpResponse:
     """What runs here and how much of it (jhass/nodeinfo, schemas 2.0 and 2.1: nothing else may stand in it)."""
     if version not in {"2.0", "2.1"}:
         return _answer({"error": "There is no such version."}, "application/json", status=404)
+    ledger = ledgers.describe_ledger()
     software = {"name": "tributary", "version": VERSION}
     body = {
         "version": version,
@@ -99,7 +101,11 @@ def nodeinfo(request: HttpRequest, version: str) -> HttpResponse:
         "services": {"inbound": [], "outbound": []},
         "openRegistrations": settings.REGISTRATION_OPEN,
         "usage": _usage(),
-        "metadata": {"nodeName": settings.INSTANCE_NAME, "nodeDescription": settings.INSTANCE_DESCRIPTION},
+        "metadata": {
+            "nodeName": settings.INSTANCE_NAME,
+            "nodeDescription": settings.INSTANCE_DESCRIPTION,
+            **({"ledger": ledger} if ledger else {}),
+        },
     }
     profile = f"http://nodeinfo.diaspora.software/ns/schema/{version}#"
     return _answer(body, f'application/json; profile="{profile}"; charset=utf-8')

@@ -1,0 +1,189 @@
+"""The terms: the offer that this instance publishes, and who signed it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from nacl.signing import SigningKey
+
+from payouts import accounts_root, agreement, instance_keys, log, offers, store
+from payouts.agreement import Agreement as Terms
+from payouts.ledger import canonical
+from payouts.ledger.entries import Draft
+from payouts.ledger.errors import LedgerError
+from payouts.ledger.money import PAYABLE, UNCLAIMED, account, format_amount
+from payouts.ledger.multikey import multikey_bytes
+from payouts.models import Acceptance, AccountHead, Agreement
+from server.core import clock
+from server.core.errors import Invalid, NotAllowed
+from server.identity import keylog
+from server.identity import queries as identities
+
+DEFAULT, CHANNEL = "default", "channel"
+
+
+@dataclass(frozen=True)
+class Member:
+    """An identity that may sign: its keys by verification method, and what a proof of its newest version names."""
+
+    scid: str
+    custody: str
+    method: str
+    keys: dict[str, bytes]
+
+
+@transaction.atomic
+def default_offer() -> Agreement:
+    """The offer in force, published and logged on first use."""
+    found = Agreement.objects.filter(kind=DEFAULT, effective_from__lte=clock.now()).order_by("-effective_from").first()
+    if found is not None:
+        return found
+    now = clock.now().replace(microsecond=0)
+    document = offers.default_offer(instance_keys.origin(), created=clock.iso(now), effective_from=clock.iso(now))
+    return _publish(agreement.parse_agreement(canonical.encode(_signed_by_instance(document))))
+
+
+def is_accepted(scid: str) -> bool:
+    """Has this identity signed, so that what it earns is payable?"""
+    return Acceptance.objects.filter(scid=scid).exists()
+
+
+def terms_of(row: Agreement) -> Terms:
+    """The agreement as it was signed."""
+    return agreement.parse_agreement(bytes(row.document))
+
+
+def in_force(scid: str) -> Agreement:
+    """The terms under which a work of this creator earns now: what she signed last, or the default offer."""
+    own = Agreement.objects.filter(kind=CHANNEL, scope=scid, effective_from__lte=clock.now())
+    return (own.order_by("-effective_from", "-entry_id").first() if scid else None) or default_offer()
+
+
+def prepare_acceptance(*, scid: str) -> dict[str, Any]:
+    """What ``scid`` must sign (``offers.sign`` with her ``#user`` key) to accept the default offer for her channel."""
+    now = clock.iso(clock.now())
+    return offers.channel_agreement(
+        terms_of(default_offer()), scid=scid, custody=member(scid).custody, created=now, effective_from=now
+    )  # fmt: skip
+
+
+def accept_default(*, scid: str, key: SigningKey | None = None) -> Acceptance:
+    """Sign the default offer for ``scid`` and take it. ``key``: her ``#user`` key; without it the one in our custody.
+
+    Idempotent. Raises NotFound for an unknown identity, WrongState when its key is not held here, and as ``accept``.
+    """
+    known = Acceptance.objects.filter(scid=scid).order_by("-id").first()
+    if known is not None:
+        return known
+    signer = key or identities.custody_key(identities.by_scid(scid), "user")
+    document = offers.sign(
+        prepare_acceptance(scid=scid), key=signer, verification_method=member(scid).method, created=clock.now()
+    )  # fmt: skip
+    return accept(data=canonical.encode(document))
+
+
+@transaction.atomic
+def accept(*, data: bytes) -> Acceptance:
+    """Take an agreement that a creator signed over our default offer; sign it too, log it, and free what waited for it.
+
+    Raises Invalid with the reason's name for anything but the published terms properly signed; then nothing has changed.
+    """
+    try:
+        terms = agreement.parse_agreement(data)
+        offer = default_offer()
+        _check_same_terms(terms, offer)
+        signed = agreement.parse_agreement(canonical.encode(_signed_by_instance(terms.document)))
+        who = member(terms.scope)
+        keys = {**who.keys, instance_keys.instance_method(): multikey_bytes(instance_keys.instance_public(), "ed25519")}
+        if agreement.check_signed(signed, keys.get):
+            raise NotAllowed("This agreement is signed with a key that is not in the identity's log.")
+    except LedgerError as error:
+        raise Invalid(f"{error.code}: {error}") from error
+    row = _publish(signed)
+    acceptance, _ = Acceptance.objects.get_or_create(scid=terms.scope, agreement=row)
+    _free_unclaimed(acceptance)
+    return acceptance
+
+
+def member(scid: str) -> Member:
+    """Who may sign for ``scid``, from its verified log. Raises NotFound, KeyLogError."""
+    log_of = identities.log_of(identities.by_scid(scid))
+    keys: dict[str, bytes] = {}
+    method = ""
+    for version in log_of.versions:
+        document = keylog.read(version.entry.state)
+        method = f"{document.did}?versionId={version.entry.version_id}#user-{document.user.number}"
+        keys[method] = multikey_bytes(document.user.multikey, "ed25519")
+    return Member(scid, log_of.custody, method, keys)
+
+
+def _check_same_terms(terms: Terms, offer: Agreement) -> None:
+    """Only the published terms are taken without asking; other shares are for people to negotiate."""
+    offered = terms_of(offer)
+    own = [party for party in terms.document["parties"] if party["scid"] == terms.scope]
+    expected = offers.channel_agreement(
+        offered,
+        scid=terms.scope,
+        custody=own[0]["custody"] if own else "",
+        created=terms.document["created"],
+        effective_from=terms.effective_from,
+    )
+    if terms.kind != CHANNEL or terms.id != expected["id"]:
+        raise Invalid("These are not the terms of the published offer.", field="shares")
+    if terms.document["parties"][0]["custody"] != member(terms.scope).custody:
+        raise Invalid("The custody is not that of the identity's log.", field="custody")
+
+
+def _signed_by_instance(document: Any) -> dict[str, Any]:
+    return offers.sign(
+        document,
+        key=instance_keys.instance_signing_key(),
+        verification_method=instance_keys.instance_method(),
+        created=clock.now(),
+    )
+
+
+def _publish(terms: Terms) -> Agreement:
+    """Log an agreement, whose bytes are kept first."""
+    known = Agreement.objects.filter(id=terms.id).first()
+    if known is not None:
+        return known
+    draft = Draft("agreement", log.make_id("agreement", terms.id), {
+        "agreement": terms.id, "blob": store.put_blob(terms.data, public=True), "kind": terms.kind,
+        "prev": terms.document["prev"], "effective_from": terms.effective_from,
+    }, {})  # fmt: skip
+    # Proofs carry their time: after a crash the log may hold the same terms signed a moment earlier. Those count.
+    (entry,) = log.append_batch(lambda _: [draft])
+    return Agreement.objects.create(
+        id=terms.id,
+        kind=terms.kind,
+        scope=terms.document["scope"],
+        document=store.read_blob(entry.body["blob"], public=True),
+        effective_from=datetime.fromisoformat(terms.effective_from),
+        entry_id=entry.index,
+    )
+
+
+def _free_unclaimed(acceptance: Acceptance) -> None:
+    drafts = list(_claims(acceptance, AccountHead.objects.filter(scid=acceptance.scid, unclaimed__gt=0)))
+    if drafts:
+        log.append(drafts)
+        accounts_root.commit_accounts(name=f"claim/{acceptance.agreement_id}")
+
+
+def _claims(acceptance: Acceptance, heads: Iterable[AccountHead]) -> Iterable[Draft]:
+    for head in heads:
+        yield Draft(
+            "claim",
+            log.make_id("claim", acceptance.agreement_id, head.currency, head.seq),
+            {
+                "scid": head.scid, "currency": head.currency, "amount": format_amount(head.unclaimed),
+                "agreement": acceptance.agreement_id,
+            },
+            {
+                account(UNCLAIMED, head.currency, head.scid): head.unclaimed,
+                account(PAYABLE, head.currency, head.scid): -head.unclaimed,
+            },
+        )  # fmt: skip

@@ -1,0 +1,315 @@
+"""Other instances' logs: follow them, hold what they say against what they said, cosign it; and show them ours."""
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db import transaction
+
+from payouts import instance_keys, log, pins
+from payouts.facts import CheckpointSigned
+from payouts.ledger.__main__ import check_agreement, verify_identity_log
+from payouts.ledger.checkpoint import SignedCheckpoint, open_checkpoint
+from payouts.ledger.container import FILE_BYTES_MAX
+from payouts.ledger.entries import parse_entry
+from payouts.ledger.errors import BadTile, Inconsistent, LedgerError, LogNotTrusted, WentBackwards, WrongOrigin
+from payouts.ledger.fields import to_base64
+from payouts.ledger.follower import advance, check_tiles, first_pin, proof_between
+from payouts.ledger.merkle import check_consistency, check_inclusion, prove_inclusion
+from payouts.ledger.note import NOTE_BYTES_MAX, parse_vkey
+from payouts.ledger.rotation import InstanceKeys, keys_of_genesis
+from payouts.ledger.tiles import HASH_BYTES, TILE_WIDTH, Bundle, Tile, TreeReader, read_entries
+from payouts.ledger.verdict import verify
+from payouts.models import PeerClaim, PeerLog, SignedHead
+from payouts.store import DiskTiles, publish_checkpoint
+from server.core import clock, http, limits
+from server.core.errors import Invalid, TributaryError
+
+logger = logging.getLogger(__name__)
+
+NODEINFO = "http://nodeinfo.diaspora.software/ns/schema/2.1"
+ENTRY_BUNDLE_BYTES_MAX = TILE_WIDTH * (4096 + 2)
+ANSWER_BYTES_MAX = 16 * limits.KIB
+OK, NOT_FOUND, CONFLICT = 200, 404, 409
+
+
+class PeerUnclear(TributaryError):
+    """The other instance did not answer as a ledger does."""
+
+    code, status = "peer_unclear", 502
+
+
+@dataclass(frozen=True)
+class HttpTiles:
+    """A ``TileReader`` over another instance's published files. What it gives is not trusted."""
+
+    url: str
+
+    def tile(self, tile: Tile) -> bytes:
+        """The bytes of a tile."""
+        return self._get(tile.path(), TILE_WIDTH * HASH_BYTES)
+
+    def bundle(self, bundle: Bundle) -> bytes:
+        """The bytes of an entry bundle."""
+        return self._get(bundle.path(), ENTRY_BUNDLE_BYTES_MAX)
+
+    def _get(self, path: str, size_bytes_max: int) -> bytes:
+        answer = http.get(
+            f"{self.url}/{path}", headers={}, size_bytes_max=size_bytes_max, wait_seconds_max=limits.FETCH_SECONDS_MAX
+        )
+        if answer.status != OK:
+            raise BadTile(f"{path}: status {answer.status}")
+        return answer.body
+
+
+def follow_log(*, instance_origin: str) -> PeerLog:
+    """Begin to follow the log of the instance at ``https://host``, and take its first checkpoint. Idempotent.
+
+    What is pinned is the genesis: later keys follow from it. Raises Invalid, PeerUnclear, HttpError, LedgerError.
+    """
+    log.begin_log()
+    base = instance_origin.rstrip("/")
+    told = _describe(base)
+    origin, url, vkey = (told.get(name) for name in ("origin", "url", "vkey"))
+    host = urlsplit(base).netloc.lower()
+    if not isinstance(origin, str) or not isinstance(url, str) or not isinstance(vkey, str):
+        raise PeerUnclear("This instance does not say where its ledger is.")
+    if origin.partition("/")[0] != host or not url.startswith(f"{base}/") or origin == instance_keys.origin():
+        raise Invalid("An instance can only show its own ledger, not another's or ours.")
+    known = PeerLog.objects.filter(origin=origin).first()
+    if known is not None:
+        return refresh(known)
+    reader = HttpTiles(url)
+    signed = open_checkpoint(_get_note(f"{url}/checkpoint"), origin=origin, log_keys=[parse_vkey(vkey)])
+    size = signed.checkpoint.size
+    genesis = next(read_entries(reader, 0, 1, size))
+    entry = parse_entry(genesis, origin=origin, index=0)
+    if keys_of_genesis(entry).ledger != parse_vkey(vkey):
+        raise WrongOrigin("the key that is told is not that of the genesis")
+    check_inclusion(entry.leaf, 0, size, prove_inclusion(TreeReader(reader, size), 0, size), signed.checkpoint.root)
+    peer, _ = PeerLog.objects.get_or_create(
+        origin=origin, defaults={"url": url.rstrip("/"), "genesis": genesis, "root": first_pin(origin).root.hex()}
+    )
+    return refresh(peer)
+
+
+def keys_of(peer: PeerLog) -> InstanceKeys:
+    """The keys that the genesis of a peer's log lists."""
+    return keys_of_genesis(parse_entry(bytes(peer.genesis)))
+
+
+def refresh(peer: PeerLog) -> PeerLog:
+    """Fetch the newest checkpoint of a peer, prove that it extends what we know, pin and cosign it.
+
+    A log that forked or went backwards keeps its pin; both notes are kept. Raises the reason (WentBackwards, Inconsistent,
+    BadTile, HttpError...), which is written on the row too.
+    """
+    try:
+        signed = pins.open_note(peer, _get_note(f"{peer.url}/checkpoint"))
+        reader = HttpTiles(peer.url)
+        try:
+            pin = pins.pin_of(peer)
+            if signed.checkpoint.size > pin.size:
+                check_tiles(reader, signed.checkpoint)
+            advance(pin, signed.checkpoint, proof_between(reader, pin.size, max(pin.size, signed.checkpoint.size)))
+        except (WentBackwards, Inconsistent):
+            pins.keep_both(peer, signed, reader)
+            raise
+        pins.move(peer, signed)
+    except (LedgerError, TributaryError) as error:
+        PeerLog.objects.filter(pk=peer.pk).update(error=error.code, seen_at=clock.now())
+        raise
+    peer.refresh_from_db()
+    return peer
+
+
+def refresh_all() -> None:
+    """The chore: look at every peer's log, and show ours to those who have not cosigned its head."""
+    log.begin_log()
+    for peer in PeerLog.objects.filter(forked_at=None).order_by("seen_at", "pk"):
+        try:
+            refresh(peer)
+            for claim in peer.claims.values("scid").distinct():
+                _refresh_claim(peer, claim["scid"])
+        except (LedgerError, TributaryError) as error:
+            logger.warning("peer's ledger refused", extra={"peer": peer.origin, "error": f"{error.code}: {error}"})
+    push_head()
+
+
+def push(fact: CheckpointSigned) -> None:
+    """Show our newest head to the witnesses. Idempotent; whoever does not answer is asked again by the chore."""
+    push_head()
+
+
+def push_head() -> None:
+    """Ask every witness that has not cosigned our newest head to do so."""
+    head = SignedHead.objects.order_by("-size").first()
+    if head is None:
+        return
+    for peer in PeerLog.objects.filter(is_witness=True, forked_at=None):
+        if f" {keys_of(peer).witness.name} " in head.cosignatures:
+            continue
+        try:
+            _submit(peer, head)
+        except (LedgerError, TributaryError) as error:
+            logger.warning("head not cosigned", extra={"peer": peer.origin, "error": f"{error.code}: {error}"})
+            PeerLog.objects.filter(pk=peer.pk).update(error=error.code)
+
+
+def refresh_claims(scid: str) -> list[PeerClaim]:
+    """Ask every peer what it owes ``scid``, verify the statements, and keep what they prove. A refusal leaves what was there."""
+    for peer in PeerLog.objects.filter(forked_at=None):
+        try:
+            _refresh_claim(refresh(peer), scid)
+        except (LedgerError, TributaryError) as error:
+            logger.warning("statement refused", extra={"peer": peer.origin, "error": f"{error.code}: {error}"})
+    return list(PeerClaim.objects.filter(scid=scid).select_related("peer"))
+
+
+def refresh_claim(*, peer: PeerLog, scid: str) -> list[PeerClaim]:
+    """As ``refresh_claims`` for one peer, but raises the reason of a refusal."""
+    _refresh_claim(refresh(peer), scid)
+    return list(peer.claims.filter(scid=scid))
+
+
+def _refresh_claim(peer: PeerLog, scid: str) -> None:
+    url = f"{peer.url}/statement/{scid}"
+    answer = http.get(url, headers={}, size_bytes_max=FILE_BYTES_MAX, wait_seconds_max=limits.FETCH_SECONDS_MAX)
+    if answer.status == NOT_FOUND:
+        return
+    if answer.status != OK:
+        raise PeerUnclear(f"status {answer.status} for a statement")
+    take_statement(peer=peer, scid=scid, data=answer.body)
+
+
+def take_statement(*, peer: PeerLog, scid: str, data: bytes) -> None:
+    """Verify a statement of a peer and keep what it proves. Raises LedgerError with its name; then nothing has changed."""
+    verdict = verify(data, verify_log=verify_identity_log, check_agreement=check_agreement)
+    if verdict.scid != scid or [one.origin for one in verdict.debtors] != [peer.origin]:
+        raise WrongOrigin(f"a statement for {verdict.scid}")
+    (debtor,) = verdict.debtors
+    _check_pinned(peer, pins.note_of_statement(peer, data))
+    now = clock.now()
+    with transaction.atomic():
+        for account in debtor.accounts:
+            older = PeerClaim.objects.filter(peer=peer, scid=scid, currency=account.currency).first()
+            if older is not None and older.as_of_index > debtor.as_of_index:
+                raise WentBackwards(f"a statement as of {debtor.as_of_index} after one as of {older.as_of_index}")
+            PeerClaim.objects.update_or_create(
+                peer=peer,
+                scid=scid,
+                currency=account.currency,
+                defaults={
+                    "balance": account.payable, "held": account.held, "unclaimed": account.unclaimed,
+                    "as_of_index": debtor.as_of_index, "as_of": datetime.fromisoformat(debtor.as_of),
+                    "witnesses": " ".join(one.key.name for one in debtor.witnesses), "statement": data, "checked_at": now,
+                },
+            )  # fmt: skip
+
+
+def _check_pinned(peer: PeerLog, signed: SignedCheckpoint) -> None:
+    """The tree of the statement is a beginning of the tree that we pinned, signed by the key that we pinned."""
+    pin, at = pins.pin_of(peer), signed.checkpoint
+    if at.size > pin.size:
+        raise LogNotTrusted(f"the statement is of size {at.size}, we know {pin.size}")
+    if at.size == pin.size:
+        if at.root != pin.root:
+            raise Inconsistent(f"two roots at size {pin.size}")
+        return
+    check_consistency(at.size, at.root, pin.size, pin.root, proof_between(HttpTiles(peer.url), at.size, pin.size))
+
+
+def _describe(base: str) -> dict[str, Any]:
+    links = _get_json(f"{base}/.well-known/nodeinfo").get("links")
+    found = [one.get("href") for one in links or [] if isinstance(one, dict) and one.get("rel") == NODEINFO]
+    if not found or not isinstance(found[0], str) or not found[0].startswith(f"{base}/"):
+        raise PeerUnclear("This instance has no NodeInfo 2.1.")
+    metadata = _get_json(found[0]).get("metadata")
+    told = metadata.get("ledger") if isinstance(metadata, dict) else None
+    if not isinstance(told, dict):
+        raise PeerUnclear("This instance has no ledger, or has not begun it.")
+    return told
+
+
+def _get_json(url: str) -> dict[str, Any]:
+    answer = http.get(
+        url, headers={"Accept": "application/json"}, size_bytes_max=limits.WEBFINGER_BYTES_MAX,
+        wait_seconds_max=limits.FETCH_SECONDS_MAX,
+    )  # fmt: skip
+    try:
+        document = json.loads(answer.body) if answer.status == OK else None
+    except ValueError as error:
+        raise PeerUnclear(f"{url} is no JSON") from error
+    if not isinstance(document, dict):
+        raise PeerUnclear(f"{url}: status {answer.status}")
+    return document
+
+
+def _get_note(url: str) -> bytes:
+    answer = http.get(url, headers={}, size_bytes_max=NOTE_BYTES_MAX, wait_seconds_max=limits.FETCH_SECONDS_MAX)
+    if answer.status != OK:
+        raise PeerUnclear(f"{url}: status {answer.status}")
+    return answer.body
+
+
+def _submit(peer: PeerLog, head: SignedHead) -> None:
+    answer = _post(peer, head, min(peer.saw_size, head.size))
+    if answer.status == CONFLICT and answer.body.strip().isdigit():
+        size = int(answer.body)
+        if size > head.size:
+            _learn_what_they_saw(peer, head.size)
+            return
+        answer = _post(peer, head, size)
+    if answer.status != OK:
+        raise PeerUnclear(f"status {answer.status} for our checkpoint: {answer.body[:100].decode('utf-8', 'replace')}")
+    _keep_cosignature(peer, head, answer.body)
+
+
+def _post(peer: PeerLog, head: SignedHead, old: int) -> http.Answer:
+    proof = proof_between(DiskTiles(), old, head.size)
+    lines = [f"old {old}", *map(to_base64, proof), "", ""]
+    base = peer.url.rpartition("/ledger/")[0]
+    return http.post(
+        f"{base}/ledger/witness/add-checkpoint",
+        headers={"Content-Type": "text/plain"},
+        body="\n".join(lines).encode() + bytes(head.note),
+        size_bytes_max=ANSWER_BYTES_MAX,
+        wait_seconds_max=limits.DELIVERY_SECONDS_MAX,
+    )
+
+
+def _keep_cosignature(peer: PeerLog, head: SignedHead, line: bytes) -> None:
+    """Add a witness's line to the note, if it verifies."""
+    witness = keys_of(peer).witness
+    signed = open_checkpoint(
+        bytes(head.note) + line, origin=instance_keys.origin(), log_keys=[instance_keys.signer("ledger").verifier],
+        cosigners=[witness],
+    )  # fmt: skip
+    if not signed.note.signed_by(witness):
+        raise PeerUnclear("The answer is not this witness's cosignature.")
+    with transaction.atomic():
+        row = SignedHead.objects.select_for_update().get(size=head.size)
+        if f" {witness.name} " not in row.cosignatures:
+            row.cosignatures += line.decode()
+            row.save(update_fields=["cosignatures"])
+        PeerLog.objects.filter(pk=peer.pk, saw_size__lt=head.size).update(saw_size=head.size)
+        if not SignedHead.objects.filter(size__gt=head.size).exists():
+            publish_checkpoint(row.full_note)
+
+
+def _learn_what_they_saw(peer: PeerLog, size: int) -> None:
+    """A witness says it saw more of our log than there is. Only our own signature makes us believe it, and then stop."""
+    base = peer.url.rpartition("/ledger/")[0]
+    name = sha256(instance_keys.origin().encode()).hexdigest()
+    signed = open_checkpoint(
+        _get_note(f"{base}/ledger/peers/{name}/checkpoint"),
+        origin=instance_keys.origin(),
+        log_keys=[instance_keys.signer("ledger").verifier],
+    )
+    if signed.checkpoint.size > size:
+        PeerLog.objects.filter(pk=peer.pk, saw_size__lt=signed.checkpoint.size).update(saw_size=signed.checkpoint.size)
+        logger.error("the ledger was set back", extra={"here": size, "seen": signed.checkpoint.size, "by": peer.origin})
