@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.cache import get_conditional_response, patch_vary_headers
 
 from federation.translate import tombstone, with_context
@@ -13,14 +13,32 @@ from federation.wire.json import JsonObject
 from server.core.errors import TributaryError
 
 MEDIA_TYPE = "application/activity+json"
+# The ways to ask for a document; the one with quotes is how the specification writes it.
+DOCUMENT_TYPES = (
+    MEDIA_TYPE,
+    'application/ld+json; profile="https://www.w3.org/ns/activitystreams"',
+    "application/ld+json; profile=https://www.w3.org/ns/activitystreams",
+    "application/ld+json",
+)
 PROBLEM_TYPE = "application/problem+json"
 CACHE_SECONDS = 60
 
 
 def wants_activity(request: HttpRequest) -> bool:
     """Does the Accept header ask for ActivityPub JSON rather than for a page? Without a clear wish it is a page."""
-    preferred = request.get_preferred_type(["text/html", MEDIA_TYPE, "application/ld+json"])
-    return preferred in {MEDIA_TYPE, "application/ld+json"}
+    return request.get_preferred_type(["text/html", *DOCUMENT_TYPES]) in DOCUMENT_TYPES
+
+
+def wants_page(request: HttpRequest) -> bool:
+    """Is this a browser at an address that is made for servers?"""
+    return "text/html" in request.headers.get("Accept", "") and not wants_activity(request)
+
+
+def page(url: str) -> HttpResponse:
+    """The way to the page that shows people what a document tells servers."""
+    response = HttpResponseRedirect(url)
+    patch_vary_headers(response, ["Accept"])
+    return response
 
 
 def document(request: HttpRequest, content: JsonObject, *, status: int = HTTPStatus.OK) -> HttpResponse:

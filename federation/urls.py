@@ -2,23 +2,23 @@
 
 from django.urls import path
 
-from federation import views
+from federation import lists, views
 
 _USER = "users/<slug:handle>"
 
 urlpatterns = [
     path("actor", views.instance_actor),
-    path("actor/outbox", views.instance_outbox),
+    path("actor/outbox", lists.instance_outbox),
     path("inbox", views.shared_inbox),
     path(_USER, views.actor),
     path(f"{_USER}/inbox", views.inbox_of),
-    path(f"{_USER}/outbox", views.outbox),
-    path(f"{_USER}/followers", views.followers),
-    path(f"{_USER}/following", views.following),
+    path(f"{_USER}/outbox", lists.outbox),
+    path(f"{_USER}/followers", lists.followers),
+    path(f"{_USER}/following", lists.following),
     path(f"{_USER}/posts/<int:video_id>", views.note),
     path(f"{_USER}/posts/<int:video_id>/activity", views.note_activity),
-    path(f"{_USER}/posts/<int:video_id>/likes", views.likes),
-    path(f"{_USER}/posts/<int:video_id>/shares", views.shares),
-    path(f"{_USER}/posts/<int:video_id>/replies", views.replies),
+    path(f"{_USER}/posts/<int:video_id>/likes", lists.likes),
+    path(f"{_USER}/posts/<int:video_id>/shares", lists.shares),
+    path(f"{_USER}/posts/<int:video_id>/replies", lists.replies),
     path(f"{_USER}/comments/<int:comment_id>", views.comment),
 ]

@@ -1,26 +1,22 @@
 """The door for other servers: inboxes, actors, posts and collections. Thin: it reads, calls, and answers."""
 
 import logging
-from collections.abc import Callable
 from http import HTTPStatus
 
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from federation import announcing, inbox, translate
-from federation.answering import document, gone, problem, wants_activity
-from federation.collections import collection, page
+from federation.answering import document, gone, page, problem, wants_activity, wants_page
 from federation.fetch.documents import is_activity
-from federation.wire.json import BadJson, JsonObject
+from federation.wire.json import BadJson
 from federation.wire.signatures import Message
 from server.accounts import queries as accounts
-from server.accounts.models import Account, Follow
-from server.core import limits, locators, metrics
+from server.accounts.models import Account
+from server.core import limits, metrics
 from server.core.errors import NotFound, TooLarge, TributaryError
-from server.videos import queries as videos
 from server.videos import states
 from server.videos.models import Comment, Video
 
@@ -91,12 +87,6 @@ def instance_actor(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def instance_outbox(request: HttpRequest) -> HttpResponse:
-    """The instance posts nothing."""
-    return document(request, collection(f"{locators.instance_actor_uri()}/outbox", 0, listed=False))
-
-
-@require_safe
 def actor(request: HttpRequest, handle: str) -> HttpResponse:
     """A local account; people are sent to her profile page."""
     account = Account.objects.filter(handle__iexact=handle, domain="").first()
@@ -104,8 +94,8 @@ def actor(request: HttpRequest, handle: str) -> HttpResponse:
         return problem(NotFound("There is no such account."))
     if not accounts.is_active(account):
         return gone(request, account.uri)
-    if not wants_activity(request) and "text/html" in request.headers.get("Accept", ""):
-        return HttpResponseRedirect(account.url)
+    if wants_page(request):
+        return page(account.url)
     return document(request, translate.person(account))
 
 
@@ -146,8 +136,8 @@ def _video(request: HttpRequest, video: Video | None) -> HttpResponse:
         return gone(request, video.uri)
     if video.state != states.PUBLISHED:
         return problem(NotFound("There is no such video."))
-    if not wants_activity(request) and "text/html" in request.headers.get("Accept", ""):
-        return HttpResponseRedirect(video.url)
+    if wants_page(request):
+        return page(video.url)
     return document(request, translate.note(video))
 
 
@@ -160,103 +150,6 @@ def comment(request: HttpRequest, handle: str, comment_id: int) -> HttpResponse:
         return problem(NotFound("There is no such comment."))
     if row.deleted_at is not None or not accounts.is_active(row.account):
         return gone(request, row.uri)
-    if not wants_activity(request) and "text/html" in request.headers.get("Accept", ""):
-        return HttpResponseRedirect(row.url or row.video.url)
+    if wants_page(request):
+        return page(row.url or row.video.url)
     return document(request, translate.comment_note(row))
-
-
-# --- collections ---
-
-
-@require_safe
-def outbox(request: HttpRequest, handle: str) -> HttpResponse:
-    """The public videos of an account, the newest first, each as its Create."""
-    account = _local(handle)
-    if account is None:
-        return problem(NotFound("There is no such account."))
-    rows = videos.visible_to(None).filter(account=account)
-    uri = f"{account.uri}/outbox"
-    if "page" not in request.GET:
-        return document(request, collection(uri, rows.count()))
-    return _page(request, lambda before: page(uri, rows, before, lambda row: _bare(announcing.create_video(row))))
-
-
-def _bare(activity: JsonObject) -> JsonObject:
-    return {name: value for name, value in activity.items() if name != "@context"}
-
-
-@require_safe
-def followers(request: HttpRequest, handle: str) -> HttpResponse:
-    """Who follows an account."""
-    account = _local(handle)
-    if account is None:
-        return problem(NotFound("There is no such account."))
-    uri = translate.followers_uri(account)
-    rows = _follows().filter(target=account)
-    if "page" not in request.GET:
-        return document(request, collection(uri, rows.count()))
-    return _page(request, lambda before: page(uri, rows, before, lambda row: row.follower.uri))
-
-
-@require_safe
-def following(request: HttpRequest, handle: str) -> HttpResponse:
-    """Whom an account follows."""
-    account = _local(handle)
-    if account is None:
-        return problem(NotFound("There is no such account."))
-    uri = f"{account.uri}/following"
-    rows = _follows().filter(follower=account)
-    if "page" not in request.GET:
-        return document(request, collection(uri, rows.count()))
-    return _page(request, lambda before: page(uri, rows, before, lambda row: row.target.uri))
-
-
-def _local(handle: str) -> Account | None:
-    try:
-        return accounts.local_by_handle(handle)
-    except NotFound:
-        return None
-
-
-def _follows() -> QuerySet[Follow]:
-    rows = Follow.objects.filter(state="accepted").select_related("follower", "target")
-    return rows.filter(follower__deleted_at=None, follower__suspended_at=None, target__deleted_at=None, target__suspended_at=None)
-
-
-def _page(request: HttpRequest, make: Callable[[str], JsonObject]) -> HttpResponse:
-    try:
-        return document(request, make(request.GET.get("before", "")))
-    except NotFound as error:
-        return problem(error)
-
-
-@require_safe
-def likes(request: HttpRequest, handle: str, video_id: int) -> HttpResponse:
-    """How many like a video; who they are is their business."""
-    return _count(request, video_id, "likes", "like_count")
-
-
-@require_safe
-def shares(request: HttpRequest, handle: str, video_id: int) -> HttpResponse:
-    """How many passed a video on."""
-    return _count(request, video_id, "shares", "share_count")
-
-
-def _count(request: HttpRequest, video_id: int, name: str, field: str) -> HttpResponse:
-    video = videos.visible_to(None).filter(pk=video_id, is_local=True).first()
-    if video is None:
-        return problem(NotFound("There is no such video."))
-    return document(request, collection(f"{video.uri}/{name}", getattr(video, field), listed=False))
-
-
-@require_safe
-def replies(request: HttpRequest, handle: str, video_id: int) -> HttpResponse:
-    """The comments under a video, by their ids."""
-    video = videos.visible_to(None).filter(pk=video_id, is_local=True).first()
-    if video is None:
-        return problem(NotFound("There is no such video."))
-    uri = f"{video.uri}/replies"
-    rows = videos.thread(video, None).filter(deleted_at=None)
-    if "page" not in request.GET:
-        return document(request, collection(uri, rows.count()))
-    return _page(request, lambda before: page(uri, rows, before, lambda row: row.uri))
