@@ -1,5 +1,6 @@
 """Activities of our people, as they leave. Each has one stable id: sent twice, it is the same activity."""
 
+from datetime import datetime
 from typing import Any
 
 from federation import translate
@@ -31,10 +32,16 @@ def create(document: JsonObject) -> JsonObject:
     )
 
 
-def update_note(document: JsonObject) -> JsonObject:
-    """A Note was changed; ``updated`` makes the id."""
-    uri = f"{document['id']}#updates/{document['updated']}"
-    return _activity("Update", uri, document["attributedTo"], document, updated=document["updated"], **_addressed(document))
+def update_video(video: Video) -> JsonObject:
+    """A video was changed. The moment of the change is the id: two changes are two activities, one told twice is one."""
+    assert video.edited_at is not None
+    document = translate.note(video)
+    uri = f"{video.uri}#updates/{_microseconds(video.edited_at)}"
+    return _activity("Update", uri, video.account.uri, document, updated=document["updated"], **_addressed(document))
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)
 
 
 def delete(uri: str, author: Account) -> JsonObject:
@@ -80,7 +87,7 @@ def answer(follow_uri: str, follower: Account, target: Account, *, accepted: boo
 
 def update_person(account: Account) -> JsonObject:
     """A profile was changed."""
-    uri = f"{account.uri}#updates/{int(account.updated_at.timestamp() * 1_000_000)}"
+    uri = f"{account.uri}#updates/{_microseconds(account.updated_at)}"
     updated = clock.iso(account.updated_at)
     return _activity("Update", uri, account.uri, translate.person(account), updated=updated, **audience(account, public=True))
 

@@ -6,7 +6,7 @@ Nothing is sent here: ``delivery`` sends what is owed.
 
 from collections.abc import Iterable
 
-from federation import announcing, tombstones, translate
+from federation import announcing, tombstones
 from federation.delivery import enqueue
 from federation.models import Actor
 from server.accounts import queries as accounts
@@ -69,8 +69,7 @@ def update_video(fact: VideoEdited) -> None:
     """Send the changed form of a video to whoever has it."""
     video = _video(fact.video_id)
     if video.state == states.PUBLISHED and video.edited_at is not None:
-        document = translate.note(video)
-        enqueue(activity=announcing.update_note(document), sender=video.account, inboxes=_audience(video))
+        enqueue(activity=announcing.update_video(video), sender=video.account, inboxes=_audience(video))
 
 
 def delete_video(fact: VideoDeleted | VideoUnpublished) -> None:

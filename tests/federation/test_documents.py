@@ -146,7 +146,7 @@ def test_every_activity_we_send_is_one_we_understand(secure: World) -> None:
     comment = videos.comment(video=theirs, by=secure.alice, text="x")
     sent = [
         announcing.create_video(video),
-        announcing.update_note(translate.note(video)),
+        announcing.update_video(video),
         announcing.delete(video.uri, secure.alice),
         announcing.create_comment(comment),
         announcing.like(f"{secure.alice.uri}/likes/1", secure.alice, theirs),
