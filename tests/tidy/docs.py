@@ -4,6 +4,7 @@ Links and anchors lead somewhere, commands name what exists, each dependency has
 whole, and every page can be reached from the front.
 """
 
+import json
 import pkgutil
 import re
 import shlex
@@ -136,25 +137,31 @@ def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def documented_dependencies(page: Path) -> set[str]:
-    """Names in the first column of the tables that are headed ``Package``."""
+def documented_names(page: Path, header: str) -> set[str]:
+    """Names in the first column of the tables whose first column is headed ``header``."""
     found, inside = set(), False
     for line in page.read_text().splitlines():
         first = line.strip("|").split("|")[0].strip() if line.startswith("|") else ""
-        inside = first == "Package" or (inside and bool(first))
-        if inside and first != "Package" and not set(first) <= set("-: "):
-            found.add(_canonical(first.strip("`").partition("[")[0]))
+        inside = first == header or (inside and bool(first))
+        if inside and first != header and not set(first) <= set("-: "):
+            found.add(first.strip("`").partition("[")[0])
     return found
 
 
 def wrong_dependencies(root: Path) -> Iterator[str]:
-    """Pinned packages without a reason, and reasons without a pin."""
+    """Packages and vendored files without a reason, and reasons without a package or file."""
+    name = "docs/reference/dependencies.md"
     pinned: set[str] = set()
     for file in root.glob("requirements*.txt"):
         pinned |= {_canonical(match["name"]) for match in PINNED.finditer(file.read_text())}
-    documented = documented_dependencies(root / "docs/reference/dependencies.md")
-    yield from (f"docs/reference/dependencies.md: {name} is installed but has no row" for name in sorted(pinned - documented))
-    yield from (f"docs/reference/dependencies.md: {name} has a row but is not installed" for name in sorted(documented - pinned))
+    vendored: set[str] = set()
+    for file in [*root.glob("server/web/static/vendor/vendor.json"), *root.glob("tests/*/vendor/vendor.json")]:
+        entries = json.loads(file.read_text())
+        vendored |= {entry["name"] for entry in (entries if isinstance(entries, list) else [entries])}
+    documented = {_canonical(package) for package in documented_names(root / name, "Package")}
+    for there, said in ((pinned, documented), (vendored, documented_names(root / name, "Vendored"))):
+        yield from (f"{name}: {package} is installed but has no row" for package in sorted(there - said))
+        yield from (f"{name}: {package} has a row but is not installed" for package in sorted(said - there))
 
 
 def wrong_records(root: Path) -> Iterator[str]:
