@@ -7,7 +7,7 @@ grant and its refreshing are open; introspection is not mounted, because the onl
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
 from django.urls import include, path
 from django.urls.resolvers import URLPattern, URLResolver
@@ -26,6 +26,8 @@ class Authorize(AuthorizationView):
 
     def get(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         """Show the question; it is never skipped, whatever the program asks for."""
+        if not _is_text(request.GET):
+            return self._refuse("This address holds what no program sends.")
         asked = request.GET.copy()
         asked.pop("approval_prompt", None)
         request.GET = asked  # type: ignore[assignment] # Django says immutable and needs only a QueryDict
@@ -34,9 +36,12 @@ class Authorize(AuthorizationView):
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         """Take the answer. A program that is gone, or never was, gets nothing."""
         client_id = request.POST.get("client_id", "")
-        if _refusal(request) or not get_application_model().objects.filter(client_id=client_id).exists():
-            return self.render_to_response({"error": {"error": "There is no such program."}}, status=400)
+        if not _is_text(request.POST) or not get_application_model().objects.filter(client_id=client_id).exists():
+            return self._refuse("There is no such program.")
         return super().post(request, *args, **kwargs)
+
+    def _refuse(self, why: str) -> HttpResponse:
+        return self.render_to_response({"error": {"error": why}}, status=400)
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         """The page; its form may lead to where the program waits, which browsers check along the redirect."""
@@ -72,8 +77,8 @@ class Token(TokenView):
 
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         """Answer with tokens, or with an error of RFC 6749."""
-        if (refusal := _refusal(request)) is not None:
-            return refusal
+        if not _is_text(request.POST):
+            return JsonResponse({"error": "invalid_request"}, status=400)
         if request.POST.get("grant_type") not in GRANTS:
             return JsonResponse({"error": "unsupported_grant_type"}, status=400)
         return super().post(request, *args, **kwargs)
@@ -84,22 +89,15 @@ class Revoke(RevokeTokenView):
 
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         """Empty, also for a token nobody knows."""
-        return _refusal(request) or super().post(request, *args, **kwargs)
+        if not _is_text(request.POST):
+            return JsonResponse({"error": "invalid_request"}, status=400)
+        return super().post(request, *args, **kwargs)
 
 
-def _refusal(request: HttpRequest) -> HttpResponse | None:
-    """No parameter may hold what no database stores."""
-    if any("\x00" in text or not _encodable(text) for values in request.POST.lists() for text in [values[0], *values[1]]):
-        return JsonResponse({"error": "invalid_request"}, status=400)
-    return None
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _is_text(parameters: QueryDict) -> bool:
+    """Is there nothing in the parameters that a database cannot hold?"""
+    words = [word for name, values in parameters.lists() for word in (name, *values)]
+    return not any("\x00" in word or any("\ud800" <= character <= "\udfff" for character in word) for word in words)
 
 
 _oauth: list[URLPattern | URLResolver] = [

@@ -38,7 +38,7 @@ def test_only_the_owner_changes_a_profile(world: World) -> None:
     world.alice.refresh_from_db()
     assert (world.alice.name, world.alice.bio) == ("Alice", "I film rabbits.")
     assert world.alice.manually_approves_followers
-    assert [task.payload for task in Task.objects.all()] == [{"account_id": world.alice.pk}]
+    assert [task.payload for task in Task.objects.filter(fact="AccountUpdated")] == [{"account_id": world.alice.pk}]
 
 
 def test_control_characters_go_and_joined_emoji_stay(world: World) -> None:

@@ -122,6 +122,8 @@ def test_wrong_addresses_methods_types_and_bodies_are_problems_too(world: World)
     refused = alice.delete("feed")
     assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD")
     assert Api(None).call("OPTIONS", "feed").status == 405
+    assert Api(None).client.head(f"{BASE}feed").status_code == 200
+    assert Api(None).client.head(f"{BASE}me").status_code == 401
     assert alice.post("uploads", {"filename": "a.mp4"}, Content_Type="text/plain").status == 415
     assert alice.call("POST", "uploads", b"{", Content_Type="application/json").status == 400
     for body in (b"[" * 200_000, b'{"filename": NaN}', b"\xff"):

@@ -135,6 +135,8 @@ def test_the_question_is_never_skipped(world: World) -> None:
     "changes",
     [
         {"client_id": "nobody"},
+        {"client_id": "\x00"},
+        {"state": "\x00"},
         {"redirect_uri": "https://evil.example/callback"},
         {"redirect_uri": "https://app.example/callback/../evil"},
         {"redirect_uri": "https://app.example/callback?x=1"},

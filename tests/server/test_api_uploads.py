@@ -1,13 +1,17 @@
 """A file comes in through the API: in pieces, over broken connections, under limits, and never for a stranger."""
 
+import socket
+import time
 from pathlib import Path
 
 import pytest
 from django.test import override_settings
+from pytest_django.live_server_helper import LiveServer
 
 from server.core.models import Task
 from server.videos import uploads
 from server.videos.models import Upload, Video
+from tests import world as people
 from tests.server.calls import Api
 from tests.world import World
 
@@ -121,3 +125,21 @@ def test_the_body_is_never_parsed_whatever_it_says_it_is(world: World) -> None:
         sent = alice.put(f"uploads/{upload}/content", b"{" * 3_000_000, Upload_Offset="0", Content_Type=kind)
         assert (sent.status, sent.body["bytes_received"]) == (200, 3_000_000), kind
         alice.post(f"uploads/{upload}/finish", {})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_came_before_a_broken_connection_is_kept(live_server: LiveServer) -> None:
+    alice = Api(people.local("alice"))
+    upload = start(alice, 5_000_000)
+    head = f"PUT /api/tributary/v1/uploads/{upload}/content HTTP/1.1\r\nHost: localhost\r\nUpload-Offset: 0\r\n"
+    head += f"Content-Length: 5000000\r\nAuthorization: {alice.headers['Authorization']}\r\n\r\n"
+    with socket.create_connection((live_server.thread.host, live_server.thread.port)) as connection:
+        connection.sendall(head.encode() + b"x" * 3_000_000)
+    for _ in range(100):
+        received = alice.get(f"uploads/{upload}").body["bytes_received"]
+        if received:
+            break
+        time.sleep(0.1)
+    assert received == 3_000_000
+    sent = alice.put(f"uploads/{upload}/content", b"y" * 2_000_000, Upload_Offset="3000000")
+    assert sent.body["bytes_received"] == 5_000_000
