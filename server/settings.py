@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "server.videos",
     "server.moderation",
     "server.feed",
+    "server.sponsors",
     "payouts",
     "federation",
     "server.web.apps.WebConfig",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from federation import delivery, identities, inbox, outbox
 from federation.facts import ActivityReceived
-from payouts import accounts_root, peers
+from payouts import accounts_root, metering, peers
 from payouts import identities as ledger_identities
 from payouts.facts import CheckpointSigned, PeriodClosed
 from server.accounts import moving
@@ -12,7 +12,8 @@ from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered
 from server.core.facts import Fact, Subscriber
 from server.identity import resolver
 from server.identity.facts import HomeMoved, IdentityChanged
-from server.videos import jobs
+from server.sponsors import actions as sponsors
+from server.videos import jobs, viewing
 from server.videos.facts import (
     CommentAdded,
     CommentDeleted,
@@ -25,6 +26,7 @@ from server.videos.facts import (
     VideoEdited,
     VideoPublished,
     VideoUnpublished,
+    ViewCounted,
 )
 
 
@@ -63,6 +65,7 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     HomeMoved: [_federation(outbox.announce_move)],
     CheckpointSigned: [Subscriber(function=peers.push, queue="ledger", atomic=False)],
     PeriodClosed: [],
+    ViewCounted: [Subscriber(function=metering.on_view, queue="ledger")],
     ActivityReceived: [Subscriber(function=inbox.handle, queue="federation", atomic=False)],
 }
 
@@ -78,6 +81,8 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "forget_abandoned_uploads": (jobs.forget_abandoned_uploads, 3600.0),
     "check_silent_homes": (resolver.check_silent_homes, 600.0),
     "give_missing_identities": (moving.give_missing_identities, 60.0),
+    "forget_old_offers": (sponsors.forget_old_offers, 3600.0),
+    "forget_old_view_marks": (viewing.forget_old_marks, 3600.0),
     "fail_given_up_transcodes": (jobs.fail_given_up, 300.0),
     "refresh_peers": (peers.refresh_all, 60.0),
     # Written once a day however often it is asked for.

@@ -10,7 +10,7 @@ from server.videos.publishing import (
     retry_transcode,
     unpublish,
 )
-from server.videos.reactions import count_view, like, share, unlike, unshare
+from server.videos.reactions import like, share, unlike, unshare
 from server.videos.receive import (
     receive_delete,
     receive_like,
@@ -23,6 +23,7 @@ from server.videos.receive import (
     receive_unshare,
 )
 from server.videos.uploads import append_upload, finish_upload, forget_upload, start_upload, upload_file
+from server.videos.viewing import count_view
 
 __all__ = [
     "append_upload",

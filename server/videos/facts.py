@@ -84,3 +84,17 @@ class ShareRemoved(Fact):
     account_id: int
     video_id: int
     share_uri: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewCounted(Fact):
+    """Somebody watched a video here. Who it was is not said.
+
+    ``work`` is the video's ActivityPub id; ``reason`` says why the view steers no money and is empty when it does;
+    ``weight_ms`` is the time watched, capped.
+    """
+
+    work: str
+    creator_scid: str
+    weight_ms: int
+    reason: str

@@ -121,7 +121,8 @@ _TO_SDR = (
 def _graph(probe: Probe, plans: tuple[Plan, ...], rate: Fraction) -> str:
     """Scale the picture to the largest rung, make the others and the poster from that.
 
-    The poster is the most typical of the first twenty half seconds (``thumbnail``).
+    The poster is the most typical of the pictures at the first six half seconds (``thumbnail``); progress is told only
+    after it is made, so there are not more.
     """
     largest, *others = plans
     hdr = _TO_SDR if probe.is_hdr else ""
@@ -130,7 +131,7 @@ def _graph(probe: Probe, plans: tuple[Plan, ...], rate: Fraction) -> str:
     parts = [f"[0:V:0]{shared},split={len(ends)}{''.join(ends)}"]
     parts += [f"[i{number}]scale={_size(plan)},setsar=1[v{number}]" for number, plan in enumerate(others, 1)]
     twice_a_second = "select='isnan(prev_selected_t)+gte(t-prev_selected_t,0.5)'"
-    parts.append(f"[ip]{twice_a_second},thumbnail=20,format=yuvj420p[poster]")
+    parts.append(f"[ip]{twice_a_second},thumbnail=6,format=yuvj420p[poster]")
     if probe.audio_codec is not None:
         # In this graph, not in one of its own per output: with damaged sound several graphs can wait for each other for ever.
         sounds = "".join(f"[a{number}]" for number, _ in enumerate(plans))

@@ -168,3 +168,17 @@ class Share(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} shares {self.video_id}"
+
+
+class ViewMark(models.Model):
+    """Somebody viewed ``video`` on ``day``: kept for two days under a name that is good for one, so that a repeat is seen."""
+
+    day = models.DateField()
+    viewer = models.CharField(max_length=64)
+    video = models.ForeignKey(Video, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "viewer", "video"], name="view_mark_once")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.video_id}"

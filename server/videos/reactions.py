@@ -1,19 +1,14 @@
-"""What local people do with a published video: like, share, view."""
+"""What local people do with a published video: like and share."""
 
 from django.db import transaction
-from django.db.models import F
 
 from server.accounts.models import Account
 from server.core import facts, locators
-from server.core.errors import Invalid, NotAllowed
+from server.core.errors import NotAllowed
 from server.core.snowflake import make_id
-from server.videos import states
 from server.videos.checks import lock, require_reachable
 from server.videos.facts import LikeAdded, LikeRemoved, ShareAdded, ShareRemoved
 from server.videos.models import Like, Share, Video
-
-# A view counts when this long was watched, or half of a shorter video.
-VIEW_MS_MIN = 5_000
 
 
 def _require_local(by: Account) -> None:
@@ -73,22 +68,6 @@ def unshare(*, video: Video, by: Account) -> None:
         found.delete()
         count(video, "share_count", -1)
         facts.record(ShareRemoved(account_id=by.id, video_id=video.id, share_uri=found.uri))
-
-
-@transaction.atomic
-def count_view(*, video: Video, viewer: Account | None, watched_ms: int) -> None:
-    """Count a qualified view: at least five seconds, or half of a shorter video. Fewer change nothing.
-
-    A video that ``viewer`` cannot reach counts nothing and raises nothing: players send this without looking.
-    """
-    if watched_ms < 0:
-        raise Invalid("Time watched cannot be negative.", field="watched_ms")
-    if watched_ms < min(VIEW_MS_MIN, (video.duration_ms or 2 * VIEW_MS_MIN) // 2):
-        return
-    seen = Video.objects.filter(pk=video.pk, state=states.PUBLISHED)
-    if viewer is not None:
-        seen = seen.exclude(account__blocks__target=viewer)
-    seen.update(view_count=F("view_count") + 1)
 
 
 def count(video: Video, field: str, by: int) -> None:

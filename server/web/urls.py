@@ -2,7 +2,22 @@
 
 from django.urls import path
 
-from server.web import components, health, identity, me, media, pages, reports, search, studio, threads, verbs
+from server.web import (
+    components,
+    health,
+    identity,
+    me,
+    media,
+    pages,
+    reports,
+    search,
+    sponsored,
+    staff,
+    studio,
+    threads,
+    verbs,
+    wallet,
+)
 
 urlpatterns = [
     *health.urlpatterns,
@@ -26,6 +41,18 @@ urlpatterns = [
     path("videos/<int:video_id>/<slug:verb>", studio.act, name="studio_verb"),
     path("settings/profile", me.profile_settings, name="profile_settings"),
     path("settings/handle", me.open_account, name="open_account"),
+    path("sponsor/slot", sponsored.slot, name="slot"),
+    path("sponsor/<uuid:offer_id>/seen", sponsored.seen, name="slot_seen"),
+    path("wallet", wallet.wallet, name="wallet"),
+    path("wallet/accept", wallet.accept, name="wallet_accept"),
+    path("wallet/refresh", wallet.refresh, name="wallet_refresh"),
+    path("wallet/statement", wallet.statement, name="wallet_statement"),
+    path("staff/sponsors", staff.sponsors, name="staff_sponsors"),
+    path("staff/sponsors/<slug:name>/<slug:step>", staff.campaign_step, name="campaign_step"),
+    path("staff/periods", staff.all_periods, name="staff_periods"),
+    path("staff/periods/<int:pk>", staff.one_period, name="staff_period"),
+    path("staff/periods/<int:pk>/<slug:step>", staff.period_step, name="period_step"),
+    path("staff/ledgers", staff.ledgers, name="staff_ledgers"),
     path("settings/identity", identity.identity, name="identity"),
     path("settings/identity/bring", identity.bring, name="bring_identity"),
     path("settings/identity/leave", identity.leave, name="leave_home"),

@@ -1,6 +1,7 @@
 """Small marks that many templates need."""
 
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from django import template
 from django.templatetags.static import static
@@ -8,6 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from payouts.ledger.money import in_units
 from server.accounts.models import Account
 from server.accounts.remote import clean_html
 from server.core import clock, storage
@@ -106,3 +108,16 @@ def bio_html(account: Account) -> SafeString:
     if account.is_local:
         return text_html(account.bio)
     return mark_safe(clean_html(account.bio))  # noqa: S308 (cleaned by nh3 in the same expression)
+
+
+@register.filter
+def units(millionths: int | str) -> str:
+    """``12.50`` or ``0.000325``: an amount of millionths in currency units; no fewer than two decimals, no zeros behind."""
+    whole, _, fraction = in_units(int(millionths)).partition(".")
+    return f"{int(whole):,}.{fraction[:2]}{fraction[2:].rstrip('0')}" if whole != "-0" else f"-0.{fraction}"
+
+
+@register.filter
+def host_of(address: str) -> str:
+    """``peer.example``: where a link leads."""
+    return urlsplit(address).netloc
