@@ -5,6 +5,7 @@ from django.db import IntegrityError, transaction
 from django.utils.module_loading import import_string
 
 from server.accounts import addresses, avatars, queries
+from server.accounts.blocking import block, mute, unblock, unmute
 from server.accounts.facts import AccountDeleted, AccountUpdated
 from server.accounts.following import (
     answer_follow,
@@ -14,10 +15,9 @@ from server.accounts.following import (
     receive_follow_answer,
     receive_unfollow,
     repoint_follows,
-    sever,
     unfollow,
 )
-from server.accounts.models import Account, AccountKey, Block, Follow, Mute, User
+from server.accounts.models import Account, AccountKey, Follow, User
 from server.accounts.remote import RemoteProfile, account_fields, one_line, paragraphs
 from server.core import clock, facts, keys, limits, locators
 from server.core.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -155,33 +155,6 @@ def discover_account(*, address: str) -> Account:
 
 
 @transaction.atomic
-def block(*, account: Account, target: Account) -> None:
-    """``account`` wants nothing to do with ``target``: follows between them end, new ones are refused. Twice is once."""
-    _check_other(account, target)
-    Block.objects.get_or_create(account=account, target=target)
-    sever(account=account, target=target)
-
-
-@transaction.atomic
-def unblock(*, account: Account, target: Account) -> None:
-    """Take a block back; the follows it ended stay ended."""
-    Block.objects.filter(account=account, target=target).delete()
-
-
-@transaction.atomic
-def mute(*, account: Account, target: Account) -> None:
-    """``account`` no longer sees ``target``, who never learns of it. Twice is once."""
-    _check_other(account, target)
-    Mute.objects.get_or_create(account=account, target=target)
-
-
-@transaction.atomic
-def unmute(*, account: Account, target: Account) -> None:
-    """Take a mute back."""
-    Mute.objects.filter(account=account, target=target).delete()
-
-
-@transaction.atomic
 def suspend_account(*, account: Account, by_staff: User) -> None:
     """Hide ``account`` and, when local, stop its sign-in, sessions and tokens. Twice is once. Raises NotAllowed."""
     _check_staff(by_staff)
@@ -246,11 +219,6 @@ def _checked_name(display_name: str) -> str:
     if len(name) > limits.DISPLAY_NAME_CHARACTERS_MAX:
         raise Invalid(f"At most {limits.DISPLAY_NAME_CHARACTERS_MAX} characters.", field="display_name")
     return name
-
-
-def _check_other(account: Account, target: Account) -> None:
-    if account.pk == target.pk:
-        raise Invalid("This is you.", field="target")
 
 
 def _check_staff(by_staff: User) -> None:

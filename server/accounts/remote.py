@@ -78,7 +78,7 @@ def one_line(text: str) -> str:
 
 
 def paragraphs(text: str) -> str:
-    """``text`` without control and direction-override characters, its line ends ``\\n``, no space around it."""
+    """``text`` without control and direction-override characters, its line ends made newlines, no space around it."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(character for character in lines if _may_stand(character) or character == "\n").strip()
 
