@@ -7,7 +7,7 @@ Nothing is sent here: ``delivery`` sends what is owed.
 from collections.abc import Iterable
 
 from federation import announcing, tombstones
-from federation.delivery import enqueue
+from federation.delivery import drop_waiting, enqueue, refresh_waiting
 from federation.models import Actor
 from server.accounts import queries as accounts
 from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered, FollowRequested, FollowWithdrawn
@@ -68,8 +68,12 @@ def announce_video(fact: VideoPublished) -> None:
 def update_video(fact: VideoEdited) -> None:
     """Send the changed form of a video to whoever has it."""
     video = _video(fact.video_id)
-    if video.state == states.PUBLISHED and video.edited_at is not None:
-        enqueue(activity=announcing.update_video(video), sender=video.account, inboxes=_audience(video))
+    if video.state != states.PUBLISHED or video.edited_at is None:
+        return
+    # What still waits says the new words, or is overtaken by them: an old form never arrives after a newer one.
+    new_to_it = refresh_waiting(activity=announcing.create_video(video), sender=video.account)
+    drop_waiting(about=video.uri, sender=video.account, kinds=["Update"])
+    enqueue(activity=announcing.update_video(video), sender=video.account, inboxes=_audience(video) - new_to_it)
 
 
 def delete_video(fact: VideoDeleted | VideoUnpublished) -> None:
@@ -82,6 +86,7 @@ def delete_video(fact: VideoDeleted | VideoUnpublished) -> None:
         return  # published again before this was told
     if video.state == states.DELETED:
         tombstones.bury(video.uri)
+    drop_waiting(about=video.uri, sender=video.account, kinds=["Create", "Update"])
     enqueue(
         activity=announcing.delete(video.uri, video.account),
         sender=video.account,
@@ -124,6 +129,7 @@ def delete_comment(fact: CommentDeleted) -> None:
     """Tell everybody who was told of a comment that it is gone."""
     comment = _comment(fact.comment_id)
     tombstones.bury(comment.uri)
+    drop_waiting(about=comment.uri, sender=comment.account, kinds=["Create"])
     enqueue(
         activity=announcing.delete(comment.uri, comment.account),
         sender=comment.account,
@@ -158,6 +164,7 @@ def undo_like(fact: LikeRemoved) -> None:
     """Tell the owner of a remote video that a like was taken back."""
     by, video = Account.objects.get(pk=fact.account_id), _video(fact.video_id)
     activity = announcing.undo(announcing.like(fact.like_uri, by, video))
+    drop_waiting(about=fact.like_uri, sender=by, kinds=["Like"])
     enqueue(activity=activity, sender=by, inboxes=_inboxes(video.account, personal=True))
 
 
@@ -173,6 +180,7 @@ def undo_share(fact: ShareRemoved) -> None:
     """Take a share back everywhere."""
     by, video = Account.objects.get(pk=fact.account_id), _video(fact.video_id)
     activity = announcing.undo(announcing.announce(fact.share_uri, by, video))
+    drop_waiting(about=fact.share_uri, sender=by, kinds=["Announce"])
     enqueue(activity=activity, sender=by, inboxes=_followers(by) | _inboxes(video.account))
 
 
@@ -198,6 +206,7 @@ def withdraw_follow(fact: FollowWithdrawn) -> None:
     """Tell a remote account that it is no longer followed."""
     follower, target = Account.objects.get(pk=fact.follower_id), Account.objects.get(pk=fact.target_id)
     activity = announcing.undo(announcing.follow(fact.follow_uri, follower, target))
+    drop_waiting(about=fact.follow_uri, sender=follower, kinds=["Follow"])
     enqueue(activity=activity, sender=follower, inboxes=_inboxes(target, personal=True))
 
 

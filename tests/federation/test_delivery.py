@@ -11,6 +11,7 @@ import pytest
 from django.db import transaction
 
 from federation import delivery, peers
+from federation.delivery import claiming, noting, sending
 from federation.models import Delivery, Peer
 from federation.wire import signatures
 from federation.wire.keys import Key
@@ -228,9 +229,9 @@ def test_a_sender_without_a_key_does_not_hold_the_others_up(world: World, says: 
 
 
 def test_the_waits_grow_and_are_spread(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "_chance", random.Random(7))
+    monkeypatch.setattr(noting, "_chance", random.Random(7))
     for attempts, longest in [(1, 30), (2, 60), (3, 120), (10, 15_360), (13, 86_400), (60, 86_400)]:
-        waits = [delivery._wait_seconds(attempts) for _ in range(300)]
+        waits = [noting.wait_seconds(attempts) for _ in range(300)]
         assert 0 < min(waits) < longest * 0.1 + 1
         assert longest * 0.9 < max(waits) <= longest
 
@@ -327,7 +328,7 @@ def test_a_host_that_speaks_to_us_is_alive(world: World, server: Server, says: C
 def test_slow_hosts_do_not_hold_the_others_up(world: World, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five hosts that answer late are waited for; what becomes due for others in the meantime is sent."""
     monkeypatch.setattr(limits, "DELIVERY_SECONDS_MAX", 10)
-    monkeypatch.setattr(delivery, "BATCH", 20)
+    monkeypatch.setattr(claiming, "BATCH", 20)
     arrived: dict[str, float] = {}
 
     def slow(request: Received) -> Answer:
@@ -369,33 +370,33 @@ def test_rows_of_one_sender_to_one_inbox_stay_in_order(world: World, server: Ser
 def test_two_workers_never_hold_the_same_row(world: World, says: Callable[..., str]) -> None:
     for number in range(10):
         owe(world, says(), number=number)
-    first, second = delivery._claim(), delivery._claim()
+    first, second = claiming.claim(), claiming.claim()
     assert len(first) == 10
     assert second == []
-    with clock.moved(timedelta(seconds=delivery.LEASE_SECONDS + 1)):
-        assert len(delivery._claim()) == 10
+    with clock.moved(timedelta(seconds=claiming.LEASE_SECONDS + 1)):
+        assert len(claiming.claim()) == 10
 
 
 def test_a_lost_lease_changes_nothing(world: World, says: Callable[..., str]) -> None:
     """A worker that was away too long comes back with its result: the row belongs to somebody else now."""
     owe(world, says())
-    (slow,) = delivery._claim()
-    with clock.moved(timedelta(seconds=delivery.LEASE_SECONDS + 1)):
-        (fast,) = delivery._claim()
-        delivery._note([delivery.Result(slow, 500, "late")])
+    (slow,) = claiming.claim()
+    with clock.moved(timedelta(seconds=claiming.LEASE_SECONDS + 1)):
+        (fast,) = claiming.claim()
+        noting.note([noting.Result(slow, 500, "late")])
         row = Delivery.objects.get()
         assert (row.state, row.lease_token) == ("waiting", fast.lease_token)
-        delivery._note([delivery.Result(fast, 202)])
+        noting.note([noting.Result(fast, 202)])
     assert Delivery.objects.get().state == "delivered"
 
 
 def test_hosts_take_turns(world: World, server: Server, says: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "BATCH", 6)
+    monkeypatch.setattr(claiming, "BATCH", 6)
     for number in range(50):
         owe(world, says(name="busy"), number=number)
     owe(world, says(name="quiet"), number=1)
     owe(world, says(name="calm"), number=1)
-    hosts = [row.host.partition(".")[0] for row in delivery._claim()]
+    hosts = [row.host.partition(".")[0] for row in claiming.claim()]
     assert sorted(hosts) == ["busy"] * 4 + ["calm", "quiet"]
 
 
@@ -409,7 +410,7 @@ def test_a_bug_in_sending_one_row_spares_the_others(
             raise ZeroDivisionError
         return real(url, **options)
 
-    monkeypatch.setattr(delivery.http, "post", sometimes)
+    monkeypatch.setattr(sending.http, "post", sometimes)
     owe(world, says(path="/bad", name="a"), says(path="/good", name="b"))
     delivery.send_due()
     assert {row.inbox[-4:]: row.state for row in Delivery.objects.all()} == {"/bad": "waiting", "good": "delivered"}

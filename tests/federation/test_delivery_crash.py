@@ -17,6 +17,7 @@ from django.db import transaction
 from django.test import Client
 
 from federation import delivery
+from federation.delivery import claiming, noting, sending
 from federation.models import Delivery, InboxItem
 from server.core import clock, http
 from server.secrets import ensure
@@ -39,9 +40,9 @@ def _owe(world: World, server: Server, count: int) -> None:
 
 
 STEPS: dict[str, tuple[Any, str]] = {
-    "claimed": (delivery, "_lanes"),
-    "took results": (delivery, "_take"),
-    "about to note": (delivery, "_note"),
+    "claimed": (sending, "_lanes"),
+    "took results": (sending, "_take"),
+    "about to note": (noting, "note"),
 }
 
 
@@ -51,7 +52,7 @@ def test_death_at_every_step(world: World, server: Server, monkeypatch: pytest.M
     module, name = STEPS[step]
     real = getattr(module, name)
     _owe(world, server, 12)
-    monkeypatch.setattr(delivery, "NOTED_TOGETHER", 3)
+    monkeypatch.setattr(sending, "NOTED_TOGETHER", 3)
     died_at = 0
     while True:
         died_at += 1
@@ -72,7 +73,7 @@ def test_death_at_every_step(world: World, server: Server, monkeypatch: pytest.M
         except Killed:
             monkeypatch.setattr(module, name, real)
             assert not delivery.any_due() or Delivery.objects.filter(lease_token=None, state="waiting").exists()
-            with clock.moved(timedelta(seconds=delivery.LEASE_SECONDS + 1)):
+            with clock.moved(timedelta(seconds=claiming.LEASE_SECONDS + 1)):
                 delivery.send_due()
             assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
             assert {post.path for post in server.posts()} == {f"/{number}/inbox" for number in range(12)}
@@ -148,7 +149,7 @@ def test_sigkill_in_the_middle(server: Server, process: Callable[..., subprocess
     assert victim.returncode == -signal.SIGKILL
     sent_before = len(server.posts())
     assert sent_before < count
-    (tmp_path / "clock").write_text(str(delivery.LEASE_SECONDS + 1))
+    (tmp_path / "clock").write_text(str(claiming.LEASE_SECONDS + 1))
     _finish(process("send"))
     rows = json.loads(_finish(process("show")))
     assert {row["state"] for row in rows} == {"delivered"}, rows

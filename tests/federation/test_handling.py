@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from federation import delivery, inbox, tombstones
+from federation import inbox, tombstones
+from federation.delivery import sending
 from federation.facts import ActivityReceived
 from federation.models import Actor, Delivery, InboxItem
 from server.accounts import actions as accounts
@@ -627,5 +628,5 @@ def test_nothing_is_sent_while_handling(world: World, arrive: Arrive, monkeypatc
     def fail(*_: object, **__: object) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(delivery.http, "post", fail)
+    monkeypatch.setattr(sending.http, "post", fail)
     assert outcome(arrive(dora(), dora().activity("Follow", world.alice.uri))) == HANDLED

@@ -108,8 +108,51 @@ def test_two_edits_in_one_second_are_two_activities(audience: World, work: Calla
     for caption in ("Two", "Three", "Four"):
         videos.edit(video=video, by=audience.alice, caption=caption)
         work()
+        Delivery.objects.update(state="delivered")
     assert bodies("Update")[-1]["object"]["content"] == "<p>Four</p>"
     assert len(bodies("Update")) == 6
+
+
+def waiting() -> list[tuple[str, str, str]]:
+    rows = Delivery.objects.filter(state="waiting").order_by("kind", "inbox")
+    return [(row.kind, row.inbox, json.loads(row.body)["object"].get("content", "")) for row in rows]
+
+
+def test_an_old_form_never_arrives_after_a_newer_one(audience: World, work: Callable[[], int]) -> None:
+    """One server took the video, one was tried and failed, one was not tried yet; then it is edited twice, and deleted."""
+    henry = remote("henry", "third.example")
+    Follow.objects.create(follower=henry, target=audience.alice, state="accepted", uri="https://third.example/follows/henry")
+    video = published(audience.alice, state="ready", published_at=None)
+    videos.publish(video=video, by=audience.alice)
+    work()
+    Delivery.objects.filter(inbox=PEER).update(state="delivered", attempts=1)
+    Delivery.objects.filter(host="other.example").update(attempts=1)
+    for caption in ("Two", "Three"):
+        videos.edit(video=video, by=audience.alice, caption=caption)
+        work()
+    other, third = "https://other.example/inbox", "https://third.example/inbox"
+    assert waiting() == [
+        ("Create", other, "<p>Three</p>"),
+        ("Create", third, "<p>Three</p>"),
+        ("Update", other, "<p>Three</p>"),
+        ("Update", PEER, "<p>Three</p>"),
+    ]
+    videos.delete(video=video, by=audience.alice)
+    work()
+    assert [(kind, inbox) for kind, inbox, _ in waiting()] == [("Delete", other), ("Delete", PEER), ("Delete", third)]
+
+
+def test_nothing_of_somebody_elses_is_overtaken(audience: World, work: Callable[[], int]) -> None:
+    first, second = published(audience.alice), published(audience.alice)
+    comment = videos.comment(video=first, by=audience.charlie, text="Mine")
+    videos.comment(video=second, by=audience.charlie, text="Mine too")
+    work()
+    videos.delete(video=first, by=audience.alice)
+    videos.delete_comment(comment=comment, by=audience.charlie)
+    work()
+    kinds = [kind for kind, _, _ in waiting()]
+    assert kinds.count("Create") == 2
+    assert kinds.count("Delete") == 4
 
 
 def test_taken_back(audience: World, work: Callable[[], int]) -> None:
@@ -177,6 +220,12 @@ def test_a_like_taken_back_before_it_was_told(audience: World, work: Callable[[]
     videos.unlike(video=theirs, by=audience.charlie)
     work()
     assert [kind for kind, _, _ in owed()] == ["Undo"]
+    # Told, but not sent yet: the Like does not follow the Undo.
+    videos.like(video=theirs, by=audience.charlie)
+    work()
+    videos.unlike(video=theirs, by=audience.charlie)
+    work()
+    assert list(Delivery.objects.filter(state="waiting").values_list("kind", flat=True)) == ["Undo", "Undo"]
 
 
 def test_shares_go_to_followers_and_owner(audience: World, work: Callable[[], int]) -> None:
