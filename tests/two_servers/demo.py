@@ -5,15 +5,19 @@
 
 import argparse
 import json
+import re
+import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from tests.two_servers.instance import CLIP, Failed, Instance, Person, fetch, wait_for
+from tests.two_servers.instance import CLIP, PASSWORD, ROOT, Failed, Instance, Person, fetch, wait_for
 
 ACTIVITY = "application/activity+json"
 
@@ -36,6 +40,7 @@ class Demo:
         self.steps: list[Step] = []
         self.north, self.south = north, south
         self.alice, self.bob = Person(north, "alice"), Person(south, "bob")
+        self.keeper, self.treasurer = Person(north, "keeper"), Person(south, "treasurer")
         self.video: dict[str, Any] = {}
         self.copy: dict[str, Any] = {}
 
@@ -234,6 +239,177 @@ class Demo:
         step.evidence["the deleted post answers"] = f"{gone.status} {gone.body.decode()[:200]}"
         step.checks["410 with a Tombstone"] = gone.status == 410 and gone.json["type"] == "Tombstone"
 
+    def watch_each_other(self, step: Step) -> None:
+        """Each instance follows the other's ledger, to verify and cosign it."""
+        for instance, person in ((self.north, self.keeper), (self.south, self.treasurer)):
+            typed = f"{PASSWORD}\n"
+            instance.manage(
+                "accounts",
+                "create",
+                person.handle,
+                "--email",
+                f"{person.handle}@example.org",
+                "--admin",
+                "--password-stdin",
+                typed=typed,
+            )
+            person.log_in()
+        self.keeper.form("/staff/ledgers", {"origin": self.south.origin})
+        self.treasurer.form("/staff/ledgers", {"origin": self.north.origin})
+        for instance in (self.north, self.south):
+            (peer,) = instance.rows("SELECT origin, size, root FROM payouts_peerlog")
+            step.evidence[f"{instance.host} follows"] = peer
+            step.checks[f"{instance.host} pinned the other's ledger"] = peer["size"] > 0
+
+    def earn(self, step: Step) -> None:
+        """A sponsor pays the second instance; slots are shown after Alice's video, who lives on the first."""
+        book, today = self.treasurer, datetime.now(UTC).date().isoformat()
+        page = "/staff/sponsors"
+        clip = book.video_when(book.upload(CLIP, caption="A sponsor's clip", alt_text="The rabbit again")["id"], "published")
+        book.form(page, {"form": "advertiser", "name": "river-bikes", "display_name": "River Bikes"})
+        campaign = {
+            "form": "campaign",
+            "advertiser": "river-bikes",
+            "name": "autumn",
+            "headline": "Ride along the river",
+            "link": "https://bikes.example/",
+            "video_id": clip["id"],
+            "price": "20.00",
+            "first_day": today,
+            "last_day": today,
+        }
+        book.form(page, campaign)
+        try:
+            book.form(f"{page}/autumn/run", {}, page=page)
+            step.checks["an unfunded campaign is refused"] = False
+        except Failed as error:
+            step.evidence["before any money"] = str(error)[:200]
+            step.checks["an unfunded campaign is refused"] = True
+        payment = {
+            "form": "fund",
+            "advertiser": "river-bikes",
+            "gross": "50.00",
+            "fee": "0.00",
+            "source": "bank",
+            "reference": "Invoice 1",
+        }
+        book.form(
+            page, {**payment, "id": secrets.token_hex(16)}, files={"evidence": ("statement.txt", b"2026-11-22 booked 50.00 EUR")}
+        )
+        book.form(f"{page}/autumn/run", {}, page=page)
+        for _ in range(5):
+            slot = self.bob.form("/sponsor/slot", {"after": self.copy["id"]}, page="/")
+            seen = re.search(rb'data-seen="([^"]+)"', slot.body)
+            if seen is None:
+                raise Failed(f"no slot was offered: {slot.status}")
+            step.checks["the slot is labelled"] = b"Sponsored by River Bikes" in slot.body
+            # Twice: the second is a replay and brings nothing.
+            for _ in range(2):
+                self.bob.form(seen.group(1).decode(), {"visible_ms": 2_000}, page="/")
+        for watched_ms in (5_000, 5_000, 900):
+            self.bob.form(f"/w/{self.copy['id']}/watched", {"watched_ms": watched_ms}, page="/")
+        counted = "SELECT rejected, sum(count) AS n FROM payouts_meteredview WHERE work = ? GROUP BY rejected ORDER BY rejected"
+        views = wait_for(
+            "the views metered", lambda: len(found := self.south.rows(counted, self.video["uri"])) == 3 and found, seconds_max=30
+        )
+        step.evidence["views of Alice's video"] = {row["rejected"] or "counted": row["n"] for row in views}
+        shown = step.evidence["billable impressions"] = self.south.rows(
+            "SELECT campaign, work, creator_scid, count FROM payouts_meteredimpression"
+        )
+        step.checks["five impressions are billable, replays are not"] = [row["count"] for row in shown] == [5]
+        step.checks["they are for Alice's identity"] = shown[0]["creator_scid"] == self.alice.api("GET", "/me/identity")["scid"]
+
+    def close(self, step: Step) -> None:
+        """The period is planned, looked at, approved and closed; the parts make the whole."""
+        name = datetime.now(UTC).strftime("%Y-%m")
+        self.treasurer.form("/staff/periods", {"name": name, "operating_cost": "0.00"})
+        (period,) = self.south.rows("SELECT id, amount FROM payouts_period")
+        for verb in ("approve", "close"):
+            self.treasurer.form(f"/staff/periods/{period['id']}/{verb}", {}, page=f"/staff/periods/{period['id']}")
+        entries = [
+            json.loads(bytes(row["data"])) for row in self.south.rows('SELECT data FROM payouts_logentry ORDER BY "index"')
+        ]
+        step.evidence["entries of the ledger"] = [f"{entry['index']} {entry['type']}" for entry in entries]
+        by_type = {entry["type"]: entry for entry in entries}
+        charge, close, accrue = (by_type[kind] for kind in ("charge", "close", "accrue"))
+        step.evidence["charged"] = (
+            f"{charge['body']['impressions']} x {charge['body']['price_per_thousand']} / 1000 = {charge['body']['amount']} millionths"
+        )
+        step.evidence["shared"] = {"close": close["postings"], "accrue": accrue["postings"], "carry": close["body"]["carry"]}
+        amount = int(charge["body"]["amount"])
+        places = -sum(int(value) for account, value in close["postings"] if not account.startswith("L:pool"))
+        step.checks["accruals, places and carry make the whole, to the last unit"] = (
+            int(accrue["body"]["amount"]) + places + int(close["body"]["carry"]) == amount == period["amount"]
+        )
+        step.checks["every entry sums to nothing"] = all(
+            sum(int(value) for _, value in entry["postings"]) == 0 for entry in entries
+        )
+
+    def prove(self, step: Step) -> None:
+        """The other instance cosigns; Alice holds a file that proves offline what she is owed."""
+        scid = self.alice.api("GET", "/me/identity")["scid"]
+        note = wait_for(
+            "a cosigned checkpoint",
+            lambda: (body := fetch(f"{self.south.origin}/ledger/1/checkpoint").body.decode()).count("\u2014 ") > 1 and body,
+            seconds_max=90,
+        )
+        step.evidence["the checkpoint"] = note
+        step.checks["the first instance's witness key stands below it"] = f"\u2014 {self.north.host}/witness/1 " in note
+        answer = fetch(f"{self.south.origin}/ledger/1/statement/{scid}")
+        path = self.south.data / "alice.statement.json.gz"
+        path.write_bytes(answer.body)
+        verdict = _verify(path)
+        step.evidence["python -m payouts.ledger verify"] = verdict.stdout
+        step.checks["the statement is verified without any network"] = verdict.returncode == 0 and scid in verdict.stdout
+        step.checks["and it is witnessed"] = "UNWITNESSED" not in verdict.stdout
+        damaged = bytearray(answer.body)
+        damaged[len(damaged) // 2] ^= 1
+        path.write_bytes(bytes(damaged))
+        refused = _verify(path)
+        step.evidence["the same with one bit changed"] = (refused.stdout + refused.stderr).strip()[:300]
+        step.checks["one changed bit is refused"] = refused.returncode != 0
+        self.alice.form("/wallet/refresh", {}, page="/wallet")
+        (claim,) = self.north.rows("SELECT scid, unclaimed, balance, as_of_index FROM payouts_peerclaim")
+        step.evidence["in her wallet at home"] = claim
+        step.checks["her home instance verified the claim"] = claim["scid"] == scid and claim["unclaimed"] > 0
+
+    def move(self, step: Step) -> None:
+        """Alice moves to the second instance; the log decides, the follower comes along, the money is there."""
+        new = Person(self.south, "alice")
+        new.sign_up()
+        before = self.alice.api("GET", "/me/identity")
+        new.api("POST", "/me/identity/expect", {"old_address": self.alice.address})
+        try:
+            new.api("POST", "/me/identity/move", {"to_address": self.bob.address})
+            step.checks["nobody else can be moved onto"] = False
+        except Failed:
+            step.checks["nobody else can be moved onto"] = True
+        self.alice.api("POST", "/me/identity/move", {"to_address": new.address})
+        after = new.api("GET", "/me/identity")
+        step.evidence["identity"] = {"scid": after["scid"], "was": before["did"], "is": after["did"], "entries": after["version"]}
+        step.checks["the same identity, at the new home"] = (
+            after["scid"] == before["scid"] and self.south.host.replace(":", "%3A") in after["did"]
+        )
+        log = fetch(after["key_log_url"]).body
+        step.evidence["key log"] = [json.loads(line)["versionId"] for line in log.splitlines()]
+        follows = "SELECT t.uri FROM accounts_follow f JOIN accounts_account t ON t.id = f.target_id JOIN accounts_account b ON b.id = f.follower_id WHERE b.handle = 'bob'"
+        found = wait_for(
+            "the follow re-pointed",
+            lambda: [row["uri"] for row in self.south.rows(follows)] == [f"{self.south.origin}/users/alice"],
+            seconds_max=40,
+        )
+        step.checks["Bob follows her new account, and nobody asked him"] = bool(found)
+        old = fetch(f"{self.north.origin}/users/alice", Accept=ACTIVITY).json
+        step.checks["the old account says where she went"] = old.get("movedTo") == f"{self.south.origin}/users/alice"
+        new.form("/wallet/accept", {}, page="/wallet")
+        (head,) = self.south.rows("SELECT balance, held, unclaimed, seq FROM payouts_accounthead WHERE scid = ?", after["scid"])
+        step.evidence["her account in the ledger, signed and claimed"] = head
+        wallet = new.request("GET", "/wallet", Accept="text/html")
+        step.checks["what she earned before the move is hers at the new home"] = head["balance"] > 0 == head["unclaimed"]
+        step.checks["and stands in her wallet there"] = (
+            wallet.status == 200 and f"{head['balance'] / 1_000_000:.2f}".encode() in wallet.body
+        )
+
     def settle(self, step: Step) -> None:
         """Nothing is left to do, and nothing was given up."""
         for instance in (self.north, self.south):
@@ -255,8 +431,18 @@ class Demo:
             self.watch,
             self.answer,
             self.change,
+            self.watch_each_other,
+            self.earn,
+            self.close,
+            self.prove,
+            self.move,
             self.settle,
         ]
+
+
+def _verify(path: Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "payouts.ledger", "verify", str(path)]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
 
 
 def main() -> None:

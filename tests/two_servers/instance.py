@@ -120,11 +120,11 @@ class Instance:
         self.stop()
         shutil.rmtree(self.data, ignore_errors=True)
 
-    def manage(self, *arguments: str) -> str:
+    def manage(self, *arguments: str, typed: str = "") -> str:
         """Run one manage.py command of this instance."""
         argv = [sys.executable, "manage.py", *arguments]
         environment = {**self._environment, "TRIBUTARY_DATA_DIR": str(self.data)}
-        done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, input=typed)
         return done.stdout
 
     def children(self, needle: str) -> list[int]:
@@ -215,6 +215,32 @@ class Person:
         )
         if self.api("GET", "/me").get("handle") != self.handle:
             raise Failed(f"sign-up failed: {answer.status} {answer.body[:800]!r}")
+
+    def log_in(self) -> None:
+        """Fill in the log-in form."""
+        self.form("/account/login/", {"login": f"{self.handle}@example.org", "password": PASSWORD})
+
+    def form(
+        self, path: str, fields: dict[str, object], *, page: str = "", files: dict[str, tuple[str, bytes]] | None = None
+    ) -> Answer:
+        """Open the page of a form, fill it in and send it; goes on to where the answer leads. Raises Failed when it is refused."""
+        self.request("GET", page or path, Accept="text/html")
+        boundary = uuid.uuid4().hex
+        parts = [
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in fields.items()
+        ]
+        for name, (filename, data) in (files or {}).items():
+            head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\nContent-Type: application/octet-stream\r\n\r\n'
+            parts.append(head.encode() + data + b"\r\n")
+        body = b"".join(parts) + f"--{boundary}--\r\n".encode()
+        answer = self.request(
+            "POST", path, body, **{"Content-Type": f"multipart/form-data; boundary={boundary}", "Accept": "text/html"}
+        )
+        if answer.status >= 400:
+            errors = re.findall(rb"(?:errorlist|field-error|form-error)[^>]*>(.{1,300}?)</", answer.body, re.DOTALL)
+            raise Failed(f"POST {path}: {answer.status} {errors or answer.body[:600]!r}")
+        return answer
 
     def upload(self, clip: Path, **draft: object) -> dict[str, Any]:
         """Upload a file over the API and give the video."""
