@@ -20,7 +20,7 @@ class Quality:
 
 # The larger one is also the progressive MP4: video and sound stay under 1300 kbit/s, so that Mastodon takes it as it is.
 QUALITIES = (
-    Quality(short_side_max=720, long_side_max=1920, crf=23, video_kilobits_max=1150, audio_kilobits=128),
+    Quality(short_side_max=720, long_side_max=1920, crf=23, video_kilobits_max=1100, audio_kilobits=128),
     Quality(short_side_max=360, long_side_max=960, crf=26, video_kilobits_max=450, audio_kilobits=64),
 )
 
@@ -148,7 +148,7 @@ def _encode(number: int, plan: Plan, *, silent: bool) -> list[str]:
     video = [
         "-map", f"[v{number}]", "-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high",
         "-threads", str(ffmpeg.ENCODER_THREADS),
-        "-crf", str(quality.crf), "-maxrate", f"{quality.video_kilobits_max}k", "-bufsize", f"{2 * quality.video_kilobits_max}k",
+        "-crf", str(quality.crf), "-maxrate", f"{quality.video_kilobits_max}k", "-bufsize", f"{quality.video_kilobits_max}k",
         # Key frames at the same moments in every rung, and nowhere else, so that players may change rungs at each segment.
         "-force_key_frames", f"expr:gte(t,n_forced*{SEGMENT_SECONDS})", "-g", "600", "-sc_threshold", "0",
     ]  # fmt: skip

@@ -73,6 +73,7 @@ def test_a_real_clip_is_published_and_plays(world: World, settings: Any) -> None
     assert "Video: h264 (High)" in said
     assert "yuv420p(" in said
     assert "Audio: aac (LC)" in said
+    assert int(re.findall(r"bitrate: (\d+) kb/s", said)[0]) < 1300
     head = (settings.MEDIA_ROOT / video.mp4_file).read_bytes()[:4096]
     assert head.index(b"moov") < 64
     assert video.mp4_bytes == (settings.MEDIA_ROOT / video.mp4_file).stat().st_size
