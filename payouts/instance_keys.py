@@ -24,12 +24,12 @@ def origin() -> str:
 def signer(role: str) -> Signer:
     """The ledger, witness, auditor or mirror key; each says one thing only."""
     held = _held(f"{role}/1", "ed25519")
-    return Signer(f"{settings.HOST}/{role}/1", ROLES[role], keys.unseal(held.private_sealed))
+    return Signer(f"{settings.HOST}/{role}/1", ROLES[role], keys.unseal(bytes(held.private_sealed)))
 
 
 def instance_signing_key() -> SigningKey:
     """``#instance-1``: agreements and receipts."""
-    return SigningKey(keys.unseal(_held("instance-1", "ed25519").private_sealed))
+    return SigningKey(keys.unseal(bytes(_held("instance-1", "ed25519").private_sealed)))
 
 
 def instance_public() -> str:

@@ -19,10 +19,10 @@ from payouts.ledger.entries import parse_entry
 from payouts.ledger.errors import BadTile, Inconsistent, LedgerError, LogNotTrusted, WentBackwards, WrongOrigin
 from payouts.ledger.fields import to_base64
 from payouts.ledger.follower import advance, check_tiles, first_pin, proof_between
-from payouts.ledger.merkle import check_consistency, check_inclusion, prove_inclusion
+from payouts.ledger.merkle import HASH_BYTES, check_consistency, check_inclusion, prove_inclusion
 from payouts.ledger.note import NOTE_BYTES_MAX, parse_vkey
 from payouts.ledger.rotation import InstanceKeys, keys_of_genesis
-from payouts.ledger.tiles import HASH_BYTES, TILE_WIDTH, Bundle, Tile, TreeReader, read_entries
+from payouts.ledger.tiles import TILE_WIDTH, Bundle, Tile, TreeReader, read_entries
 from payouts.ledger.verdict import verify
 from payouts.models import PeerClaim, PeerLog, SignedHead
 from payouts.store import DiskTiles, publish_checkpoint

@@ -137,7 +137,9 @@ def _works(key: str) -> dict[str, dict[str, Any]]:
 
 def _meter(name: str, key: str, works: Mapping[str, Mapping[str, Any]], impressions: int) -> dict[str, Any]:
     """The body of the ``meter`` entry. The views' tree has one leaf for each work and day: no leaf is about a person."""
-    leaves, rejected, qualified = [], {}, 0
+    leaves: list[bytes] = []
+    rejected: dict[str, int] = {}
+    qualified = 0
     for row in MeteredView.objects.filter(period=key).order_by("day", "work", "rejected"):
         leaves.append(canonical.encode([row.day.isoformat(), row.work, row.rejected, row.count, row.weight_ms]))
         if row.rejected:

@@ -2,11 +2,11 @@
 
 import re
 
-from payouts import log, store
+from payouts import log, periods, store
 from payouts.ledger.entries import Draft, Entry
 from payouts.ledger.errors import LedgerError
-from payouts.ledger.money import AMOUNT_MAX, account, format_amount
-from payouts.models import Balance
+from payouts.ledger.money import AMOUNT_MAX, account, format_amount, parse_amount
+from payouts.models import Balance, Period
 from server.core.errors import Invalid
 
 EVIDENCE_BYTES_MAX = 5 * 1024 * 1024
@@ -54,6 +54,14 @@ def fund_advertiser(  # noqa: PLR0913 (what an entry says)
 
 
 def balance(*, advertiser: str, currency: str) -> int:
-    """Millionths that were paid in and not charged yet. Impressions of an open period are not taken off."""
+    """Millionths that were paid in and are neither charged nor promised to a planned period.
+
+    Impressions that no period has counted yet are not taken off. While a close is under way it may say too little.
+    """
     row = Balance.objects.filter(name=account("L:advertiser", currency, advertiser)).first()
-    return -row.amount if row else 0
+    return (-row.amount if row else 0) - _promised(advertiser, currency)
+
+
+def _promised(advertiser: str, currency: str) -> int:
+    plans = map(periods.read_plan, Period.objects.filter(currency=currency).exclude(state="closed"))
+    return sum(parse_amount(one["amount"]) for plan in plans for one in plan["charges"] if one["advertiser"] == advertiser)
