@@ -44,10 +44,34 @@ def peer_of(uri: str) -> Peer:
 def note_received(peer: Peer) -> None:
     """A verified message came from ``peer``: it lives, so what waits for it may go at once."""
     moment = clock.now()
-    if peer.failures:
-        revive(peer)
-    if peer.last_received_at is None or peer.last_received_at < moment - timedelta(seconds=NOTED_SECONDS):
+    _forgive(peer)
+    if _is_long_ago(peer.last_received_at, moment):
         Peer.objects.filter(pk=peer.pk).update(last_received_at=moment)
+
+
+def note_delivered(names: set[str], moment: datetime) -> None:
+    """Deliveries to these hosts succeeded."""
+    known = {peer.host: peer for peer in Peer.objects.filter(host__in=names)}
+    for host in names:
+        if host not in known:
+            known[host], _ = Peer.objects.get_or_create(host=host)
+    for peer in known.values():
+        _forgive(peer)
+    stale = [peer.pk for peer in known.values() if _is_long_ago(peer.last_delivered_at, moment)]
+    if stale:
+        Peer.objects.filter(pk__in=stale).update(last_delivered_at=moment)
+
+
+def _is_long_ago(noted: datetime | None, moment: datetime) -> bool:
+    return noted is None or noted < moment - timedelta(seconds=NOTED_SECONDS)
+
+
+def _forgive(peer: Peer) -> None:
+    if peer.failures >= limits.HOST_FAILURES_MAX:
+        revive(peer)
+    elif peer.failures:
+        # A few failures beside successes lie with single activities; those keep their own waits.
+        Peer.objects.filter(pk=peer.pk).update(failures=0, last_error="")
 
 
 def revive(peer: Peer) -> None:
@@ -56,15 +80,6 @@ def revive(peer: Peer) -> None:
     Peer.objects.filter(pk=peer.pk).update(failures=0, open_until=None, last_error="")
     if Delivery.objects.filter(host=peer.host, state="waiting", next_try_at__gt=moment).update(next_try_at=moment):
         facts.ring("federation")
-
-
-def note_delivered(host: str, moment: datetime) -> None:
-    """A delivery to ``host`` succeeded."""
-    peer, _ = Peer.objects.get_or_create(host=host)
-    if peer.failures:
-        revive(peer)
-    if peer.last_delivered_at is None or peer.last_delivered_at < moment - timedelta(seconds=NOTED_SECONDS):
-        Peer.objects.filter(pk=peer.pk).update(last_delivered_at=moment)
 
 
 def note_failed(host: str, why: str, *, count: int = 1) -> None:

@@ -32,6 +32,11 @@ class Result:
     tried: bool = True
 
     @property
+    def is_delivered(self) -> bool:
+        """The other server has it."""
+        return 200 <= self.status < 300  # noqa: PLR2004 (HTTP)
+
+    @property
     def is_the_hosts_fault(self) -> bool:
         """No answer, or one that says that the server itself is broken."""
         return self.tried and not self.permanent and (self.status == 0 or self.status >= 500)  # noqa: PLR2004 (HTTP)
@@ -43,7 +48,7 @@ def note(results: Sequence[Result]) -> None:
         return
     moment = clock.now()
     with transaction.atomic():
-        sent = [result for result in results if 200 <= result.status < 300]  # noqa: PLR2004 (HTTP)
+        sent = [result for result in results if result.is_delivered]
         for status in {result.status for result in sent}:
             _mine(result for result in sent if result.status == status).update(
                 state="delivered",
@@ -53,14 +58,12 @@ def note(results: Sequence[Result]) -> None:
                 lease_token=None,
                 lease_until=None,
             )
-        _mine(result for result in results if not result.tried).update(
-            attempts=F("attempts") - 1, lease_token=None, lease_until=None
-        )
+        if untried := [result for result in results if not result.tried]:
+            _mine(untried).update(attempts=F("attempts") - 1, lease_token=None, lease_until=None)
         for result in results:
-            if result.tried and result not in sent:
+            if result.tried and not result.is_delivered:
                 _note_failure(result, moment)
-    for host in {result.delivery.host for result in sent}:
-        peers.note_delivered(host, moment)
+    peers.note_delivered({result.delivery.host for result in sent}, moment)
     blamed: dict[str, list[str]] = defaultdict(list)
     for result in results:
         if result.is_the_hosts_fault:

@@ -4,6 +4,7 @@ One function decides what "the same host" means, for ids, keys, peers and domain
 differ in one corner are a hole: Mastodon CVE-2023-42451).
 """
 
+import functools
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class Url:
         return f"{self.origin}{self.target}"
 
 
+@functools.lru_cache(maxsize=4096)
 def canonical_host(text: str) -> str:
     """One spelling for one host: lower-case A-labels, no trailing dot, IP addresses in their shortest form.
 

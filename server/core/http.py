@@ -42,6 +42,7 @@ HOSTS_MAX = 256
 IDLE_SECONDS_MAX = 60
 ADDRESSES_TRIED_MAX = 4
 READ_BYTES = 64 * limits.KIB
+TIMEOUT_SLACK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,26 @@ _state = threading.local()
 class _Clocked:
     """Every blocking call on the socket waits no longer than what is left of the exchange's deadline."""
 
-    settimeout: Callable[[float | None], None]
+    gettimeout: Callable[[], float | None]
+
+    def settimeout(self, seconds: float | None) -> None:
+        # http.client's wish to wait for ever is not granted.
+        if seconds is not None:
+            super().settimeout(seconds)  # type: ignore[misc]
 
     def recv_into(self, *args: Any, **options: Any) -> int:
-        self.settimeout(reach.left())
+        self._wait_until_the_deadline()
         return super().recv_into(*args, **options)  # type: ignore[misc]
 
     def sendall(self, *args: Any, **options: Any) -> None:
-        self.settimeout(reach.left())
+        self._wait_until_the_deadline()
         super().sendall(*args, **options)  # type: ignore[misc]
+
+    def _wait_until_the_deadline(self) -> None:
+        left, present = reach.left(), self.gettimeout()
+        # Each change is a system call: nearly right is left alone.
+        if present is None or abs(present - left) > TIMEOUT_SLACK_SECONDS:
+            self.settimeout(left)
 
 
 class _Socket(_Clocked, socket.socket):
