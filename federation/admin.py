@@ -1,9 +1,7 @@
 """Staff pages for other servers: what they sent, what we owe them, and how that is going."""
 
-from datetime import datetime
-
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import truncatechars
 from django.utils.safestring import SafeString
@@ -13,7 +11,8 @@ from federation.models import Actor, Delivery, InboxItem, Peer, SeenSignature, T
 from server.accounts.models import User
 from server.core import clock
 from server.moderation import actions as moderation
-from server.moderation.audited_admin import ReadOnlyAdmin, raw, staff_action
+from server.moderation.audited_admin import ReadOnlyAdmin, staff_action
+from server.moderation.staff_display import mark, raw, when
 
 
 def _block(*, row: Peer, by_staff: User, reason: str) -> None:
@@ -39,7 +38,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Peer)
 class PeerAdmin(ReadOnlyAdmin):
-    list_display = ["host", "runs", "last_received_at", "last_delivered_at", "failures", "paused_until", "error"]
+    list_display = ["host", "runs", "failures", "paused_until", "error", "received", "delivered"]
     list_filter = [OpenFilter, "software"]
     search_fields = ["host", "software"]
     ordering = ["host"]
@@ -57,9 +56,22 @@ class PeerAdmin(ReadOnlyAdmin):
     def runs(self, peer: Peer) -> str:
         return f"{peer.software} {peer.version}".strip()
 
+    @staticmethod
+    def trail_of(row: Model) -> str:
+        assert isinstance(row, Peer)
+        return row.host
+
     @admin.display(description="paused until", ordering="open_until")
-    def paused_until(self, peer: Peer) -> datetime | None:
-        return peer.open_until if peer.open_until and peer.open_until > clock.now() else None
+    def paused_until(self, peer: Peer) -> SafeString | str:
+        return when(peer.open_until if peer.open_until and peer.open_until > clock.now() else None)
+
+    @admin.display(description="last received", ordering="last_received_at")
+    def received(self, peer: Peer) -> SafeString | str:
+        return when(peer.last_received_at)
+
+    @admin.display(description="last delivered", ordering="last_delivered_at")
+    def delivered(self, peer: Peer) -> SafeString | str:
+        return when(peer.last_delivered_at)
 
     @admin.display(description="last error")
     def error(self, peer: Peer) -> str:
@@ -76,17 +88,36 @@ class ActorAdmin(ReadOnlyAdmin):
 
 @admin.register(InboxItem)
 class InboxItemAdmin(ReadOnlyAdmin):
-    list_display = ["received_at", "kind", "state", "sender", "problem"]
-    list_display_links = ["received_at", "kind"]
+    list_display = ["received", "standing", "kind", "problem", "sender"]
+    list_display_links = ["received"]
     list_filter = ["state", "kind", "received_at"]
     search_fields = ["uri", "actor__uri", "error"]
     list_select_related = ["actor"]
     ordering = ["-received_at"]
-    fields = ["uri", "kind", "state", "error", "actor", "received_at", "handled_at", "key_id", "signing_string_raw", "document"]
-    readonly_fields = ["signing_string_raw", "document"]
+    fields = [
+        "uri",
+        "kind",
+        "standing",
+        "error",
+        "actor",
+        "received_at",
+        "handled_at",
+        "key_id",
+        "signing_string_raw",
+        "document",
+    ]
+    readonly_fields = ["standing", "signing_string_raw", "document"]
     actions = [
         staff_action("Handle again", verb=lambda *, row, by_staff, reason: staff.rerun_inbox_item(item=row, by_staff=by_staff)),
     ]
+
+    @admin.display(description="received", ordering="received_at")
+    def received(self, item: InboxItem) -> SafeString | str:
+        return when(item.received_at)
+
+    @admin.display(description="state", ordering="state")
+    def standing(self, item: InboxItem) -> SafeString:
+        return mark(item.state)
 
     @admin.display(description="actor", ordering="actor__uri")
     def sender(self, item: InboxItem) -> str:
@@ -107,17 +138,17 @@ class InboxItemAdmin(ReadOnlyAdmin):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "kind", "host", "state", "attempts", "next_try_at", "answered_status", "error"]
-    list_display_links = ["created_at", "kind"]
+    list_display = ["made", "standing", "kind", "host", "error", "attempts", "next_try"]
+    list_display_links = ["made"]
     list_filter = ["state", "kind", "answered_status", "created_at"]
     search_fields = ["host", "inbox", "activity_uri", "last_error"]
     list_select_related = ["sender"]
     ordering = ["-created_at"]
     fields = [
-        "activity_uri", "kind", "inbox", "sender", "state", "attempts", "answered_status", "last_error",
+        "activity_uri", "kind", "inbox", "sender", "standing", "attempts", "answered_status", "last_error",
         "created_at", "next_try_at", "expires_at", "delivered_at", "lease_until", "document",
     ]  # fmt: skip
-    readonly_fields = ["document"]
+    readonly_fields = ["standing", "document"]
     actions = [
         staff_action(
             "Try again now", verb=lambda *, row, by_staff, reason: staff.retry_delivery(delivery=row, by_staff=by_staff)
@@ -128,6 +159,18 @@ class DeliveryAdmin(ReadOnlyAdmin):
             warning="These servers will not be told. What people there see may stay out of date for ever.",
         ),
     ]
+
+    @admin.display(description="made", ordering="created_at")
+    def made(self, delivery: Delivery) -> SafeString | str:
+        return when(delivery.created_at)
+
+    @admin.display(description="state", ordering="state")
+    def standing(self, delivery: Delivery) -> SafeString:
+        return mark(delivery.state)
+
+    @admin.display(description="next try", ordering="next_try_at")
+    def next_try(self, delivery: Delivery) -> SafeString | str:
+        return when(delivery.next_try_at if delivery.state == "waiting" else None)
 
     @admin.display(description="last error")
     def error(self, delivery: Delivery) -> str:

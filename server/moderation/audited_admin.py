@@ -4,7 +4,6 @@ It stands here because the trail is kept here, below every door: the pages of ``
 ``federation/admin.py`` are built on it, and must not import each other.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -14,26 +13,13 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.urls import reverse
 
 from server.accounts.models import User
 from server.core.errors import TributaryError
 from server.moderation import actions
 
 ROWS_AT_ONCE_MAX = 500
-
-
-def raw(value: object) -> SafeString:
-    """``value`` (JSON as text, bytes or values; or any text) indented for reading, in a ``pre``; nothing in it is markup."""
-    if isinstance(value, bytes | memoryview):
-        value = bytes(value).decode("utf-8", "replace")
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return format_html('<pre class="raw">{}</pre>', value)
-    return format_html('<pre class="raw">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def name_of(row: Model) -> str:
@@ -49,6 +35,11 @@ def audit(request: HttpRequest, verb: str, row: Model, detail: dict[str, object]
 
 class StaffAdmin(admin.ModelAdmin):
     """A staff page whose additions, changes and deletions are written into the audit trail."""
+
+    @staticmethod
+    def trail_of(row: Model) -> str:
+        """The words by which the audit trail knows ``row``."""
+        return f"{row._meta.verbose_name} {row.pk}"
 
     show_full_result_count = False
     list_per_page = 50
@@ -95,6 +86,8 @@ class StaffAdmin(admin.ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
         """Offer the actions of the list on the page of one row too."""
         found: dict[str, Any] = self.get_actions(request) or {}
+        if context.get("original") is not None:
+            context["trail"] = reverse("admin:moderation_auditentry_changelist", query={"q": self.trail_of(context["original"])})
         context["row_actions"] = [(name, label) for name, (_, _, label) in found.items() if name != "delete_selected"]
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -6,12 +6,14 @@ They stand here because each act is written into moderation's audit trail, and a
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 
-from server.web.admin import moderation, people, programs, videos, work
+from server.web.admin import moderation, payouts, people, programs, videos, work
 
-__all__ = ["moderation", "people", "programs", "videos", "work"]
+__all__ = ["moderation", "payouts", "people", "programs", "videos", "work"]
 
 admin.site.site_header = "Tributary staff"
 admin.site.site_title = "Tributary staff"
 admin.site.index_title = "Overview"
+# Tables need the width; the first page and the breadcrumbs lead everywhere.
+admin.site.enable_nav_sidebar = False
 # Staff sign in where everybody does: behind the same rate limits, and later the same second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]

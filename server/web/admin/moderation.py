@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -11,9 +11,10 @@ from django.utils.safestring import SafeString
 from server.accounts.models import User
 from server.core.errors import NotAllowed
 from server.moderation import actions
-from server.moderation.audited_admin import ReadOnlyAdmin, StaffAdmin, raw, staff_action
+from server.moderation.audited_admin import ReadOnlyAdmin, StaffAdmin, staff_action
 from server.moderation.models import AuditEntry, DomainBlock, Report
-from server.web.admin.links import mark, page_of
+from server.moderation.staff_display import NOTHING, mark, page_of, raw, when
+from server.web.admin.videos import picture
 
 
 def _staff(request: HttpRequest) -> User:
@@ -43,17 +44,18 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Report)
 class ReportAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "reason", "state", "target", "about", "reporter", "text"]
-    list_display_links = ["created_at", "reason"]
+    list_display = ["reported", "reason", "state", "target", "about", "text", "reporter"]
+    list_display_links = ["reported", "reason"]
     list_filter = [OpenFilter, "reason", "created_at"]
     search_fields = ["text", "target__handle", "target__domain", "reporter__handle", "resolution"]
     list_select_related = ["target", "reporter", "video__account", "comment__account"]
     ordering = ["created_at"]
     fields = [
-        "reason", "state", "text", "target", "video", "video_caption", "comment", "comment_text", "reporter", "created_at",
+        "reason", "state", "text", "target", "video", "video_picture", "video_caption", "comment", "comment_text", "reporter",
+        "created_at",
         "resolution", "resolved_by", "resolved_at",
     ]  # fmt: skip
-    readonly_fields = ["state", "video_caption", "comment_text"]
+    readonly_fields = ["state", "video_picture", "video_caption", "comment_text"]
     actions = [
         staff_action(
             "Resolve",
@@ -66,17 +68,25 @@ class ReportAdmin(ReadOnlyAdmin):
     def state(self, report: Report) -> SafeString:
         return mark("resolved" if report.resolved_at else "open")
 
+    @admin.display(description="reported", ordering="created_at")
+    def reported(self, report: Report) -> SafeString | str:
+        return when(report.created_at)
+
+    @admin.display(description="picture of the video")
+    def video_picture(self, report: Report) -> SafeString | str:
+        return picture(report.video)
+
     @admin.display(description="about")
     def about(self, report: Report) -> SafeString | str:
         return page_of(report.video or report.comment)
 
     @admin.display(description="caption of the video")
     def video_caption(self, report: Report) -> str:
-        return report.video.caption if report.video else "—"
+        return report.video.caption if report.video else NOTHING
 
     @admin.display(description="text of the comment")
     def comment_text(self, report: Report) -> str:
-        return report.comment.text if report.comment else "—"
+        return report.comment.text if report.comment else NOTHING
 
 
 @admin.register(DomainBlock)
@@ -88,6 +98,11 @@ class DomainBlockAdmin(StaffAdmin):
     search_fields = ["domain", "reason"]
     ordering = ["domain"]
     fields = ["domain", "reason"]
+
+    @staticmethod
+    def trail_of(row: Model) -> str:
+        assert isinstance(row, DomainBlock)
+        return row.domain
 
     def has_change_permission(self, request: HttpRequest, obj: DomainBlock | None = None) -> bool:
         return False
@@ -106,8 +121,8 @@ class DomainBlockAdmin(StaffAdmin):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ["at", "actor", "action", "target"]
-    list_display_links = ["at", "action"]
+    list_display = ["moment", "actor", "action", "target"]
+    list_display_links = ["moment", "action"]
     list_filter = ["action", "at"]
     search_fields = ["actor__email", "target", "action"]
     list_select_related = ["actor"]
@@ -115,6 +130,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     ordering = ["-at"]
     fields = ["at", "actor", "action", "target", "detail_raw"]
     readonly_fields = ["detail_raw"]
+
+    @admin.display(description="when", ordering="at")
+    def moment(self, entry: AuditEntry) -> SafeString | str:
+        return when(entry.at)
 
     @admin.display(description="detail")
     def detail_raw(self, entry: AuditEntry) -> SafeString:

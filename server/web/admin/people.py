@@ -20,27 +20,43 @@ from server.core.errors import Conflict
 from server.moderation import actions as moderation
 from server.moderation.audited_admin import ReadOnlyAdmin, StaffAdmin, staff_action
 from server.moderation.models import Report
+from server.moderation.staff_display import list_of, mark, page_of, when
 from server.videos.models import Comment, Video
-from server.web.admin.links import list_of, mark, page_of
 
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+@transaction.atomic
+def _vouch(*, row: User, by_staff: User, reason: str) -> None:
+    address, _ = EmailAddress.objects.get_or_create(user=row, email=row.email, defaults={"primary": True})
+    if not address.set_verified(commit=True):
+        raise Conflict(f"{row.email} is confirmed by somebody else already.")
+    moderation.audit(by_staff=by_staff, action="confirm_email", target=f"user {row.pk}: {row.email}", detail={"reason": reason})
 
 
 @admin.register(User)
 class UserAdmin(StaffAdmin, DjangoUserAdmin):
     """Only superusers hand out power, set passwords, or touch another superuser: else staff could make themselves such."""
 
-    list_display = ["email", "account", "is_active", "is_staff", "is_superuser", "date_joined", "last_login"]
+    list_display = ["email", "account", "is_active", "is_staff", "is_superuser", "joined", "seen"]
     list_filter = ["is_active", "is_staff", "is_superuser", "groups", "date_joined"]
     search_fields = ["email", "account__handle"]
     ordering = ["-date_joined"]
     list_select_related = ["account"]
     fieldsets = [
-        (None, {"fields": ["email", "account_page", "password"]}),
+        (None, {"fields": ["email", "confirmed", "account_page", "password"]}),
         ("May do", {"fields": ["is_active", *POWERS]}),
         ("When", {"fields": ["date_joined", "last_login"]}),
     ]
-    readonly_fields = ["email", "account_page", "date_joined", "last_login"]
+    readonly_fields = ["email", "confirmed", "account_page", "date_joined", "last_login"]
+    actions = [
+        staff_action(
+            "Confirm e-mail address",
+            verb=_vouch,
+            warning="You vouch that these addresses belong to these people.",
+            needs_reason=True,
+        )
+    ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         # People sign up, or are made by the command ``accounts create``: a user without an account cannot speak.
@@ -63,6 +79,18 @@ class UserAdmin(StaffAdmin, DjangoUserAdmin):
             raise PermissionDenied
         with transaction.atomic():
             return super().user_change_password(request, id, form_url)
+
+    @admin.display(description="address confirmed", boolean=True)
+    def confirmed(self, user: User) -> bool:
+        return EmailAddress.objects.filter(user=user, email__iexact=user.email, verified=True).exists()
+
+    @admin.display(description="joined", ordering="date_joined")
+    def joined(self, user: User) -> SafeString | str:
+        return when(user.date_joined)
+
+    @admin.display(description="last seen", ordering="last_login")
+    def seen(self, user: User) -> SafeString | str:
+        return when(user.last_login)
 
     @admin.display(description="account")
     def account_page(self, user: User) -> SafeString | str:
@@ -88,34 +116,10 @@ class GroupAdmin(StaffAdmin, DjangoGroupAdmin):
         return bool(getattr(request.user, "is_superuser", False))
 
 
-@transaction.atomic
-def _vouch(*, row: EmailAddress, by_staff: User, reason: str) -> None:
-    if not row.set_verified(commit=True):
-        raise Conflict(f"{row.email} is confirmed by somebody else already.")
-    moderation.audit(by_staff=by_staff, action="verify_email", target=f"user {row.user_id}", detail={"reason": reason})
-
-
-class EmailAddressAdmin(ReadOnlyAdmin):
-    """Addresses by which people sign in. Staff may vouch for one whose mail does not arrive."""
-
-    list_display = ["email", "user", "verified", "primary"]
-    list_filter = ["verified", "primary"]
-    search_fields = ["email"]
-    list_select_related = ["user"]
-
-    actions = [
-        staff_action(
-            "Mark as confirmed",
-            verb=_vouch,
-            warning="You vouch that these addresses belong to these people.",
-            needs_reason=True,
-        )
-    ]
-
-
-for model, page in ((Group, GroupAdmin), (EmailAddress, EmailAddressAdmin)):
-    admin.site.unregister(model)
-    admin.site.register(model, page)
+admin.site.unregister(Group)
+admin.site.register(Group, GroupAdmin)
+# A person's addresses are shown, and confirmed, on her own page.
+admin.site.unregister(EmailAddress)
 
 
 class StandingFilter(admin.SimpleListFilter):
@@ -150,7 +154,7 @@ class KeyInline(admin.TabularInline):
 
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
-    list_display = ["address", "display_name", "home", "standing", "created_at"]
+    list_display = ["address", "display_name", "home", "standing", "opened"]
     list_filter = [("domain", admin.EmptyFieldListFilter), StandingFilter, "created_at"]
     search_fields = ["handle", "domain", "display_name", "uri", "user__email", "=scid"]
     list_select_related = ["user"]
@@ -181,6 +185,15 @@ class AccountAdmin(ReadOnlyAdmin):
         if domain or search_term.startswith("@"):
             found |= queryset.filter(handle__iexact=handle, domain__iexact=domain)
         return found, duplicates
+
+    @staticmethod
+    def trail_of(row: Model) -> str:
+        assert isinstance(row, Account)
+        return row.uri
+
+    @admin.display(description="opened", ordering="created_at")
+    def opened(self, account: Account) -> SafeString | str:
+        return when(account.created_at)
 
     @admin.display(description="address", ordering="handle")
     def address(self, account: Account) -> str:

@@ -15,9 +15,9 @@ from server.core import storage
 from server.moderation.actions import audit
 from server.moderation.audited_admin import ReadOnlyAdmin, staff_action
 from server.moderation.models import Report
+from server.moderation.staff_display import NOTHING, list_of, mark, when
 from server.videos import actions, states
 from server.videos.models import Comment, Hashtag, Like, Rendition, Share, Upload, Video
-from server.web.admin.links import list_of, mark
 
 
 @transaction.atomic
@@ -32,6 +32,13 @@ def _delete_comment(*, row: Comment, by_staff: User, reason: str) -> None:
     detail: dict[str, object] = {"reason": reason, "uri": row.uri, "by": row.account.uri}
     actions.delete_comment(comment=row, by=None, by_staff=by_staff)
     audit(by_staff=by_staff, action="delete_comment", target=f"comment {row.pk}", detail=detail)
+
+
+def picture(video: Video | None) -> SafeString | str:
+    """The poster of a video. Only pictures we keep: one from elsewhere would tell that server what our staff looks at."""
+    if video is None or not video.poster_file or video.state == states.DELETED:
+        return NOTHING
+    return format_html('<img class="poster" src="{}" alt="{}" loading="lazy">', storage.url(video.poster_file), video.alt_text)
 
 
 class RenditionInline(admin.TabularInline):
@@ -51,18 +58,7 @@ class RenditionInline(admin.TabularInline):
 
 @admin.register(Video)
 class VideoAdmin(ReadOnlyAdmin):
-    list_display = [
-        "picture",
-        "words",
-        "account",
-        "standing",
-        "home",
-        "length",
-        "like_count",
-        "comment_count",
-        "view_count",
-        "created_at",
-    ]
+    list_display = ["picture", "words", "account", "standing", "made", "length", "like_count", "comment_count", "view_count"]
     list_display_links = ["picture", "words"]
     list_filter = ["state", "is_local", "visibility", "sensitive", "created_at"]
     search_fields = ["caption", "account__handle", "account__domain", "uri", "=id", "=uuid"]
@@ -86,12 +82,7 @@ class VideoAdmin(ReadOnlyAdmin):
 
     @admin.display(description="picture")
     def picture(self, video: Video) -> SafeString | str:
-        # Only pictures we keep: one from elsewhere would tell that server what our staff looks at.
-        if not video.poster_file or video.state == states.DELETED:
-            return "—"
-        return format_html(
-            '<img class="poster" src="{}" alt="{}" loading="lazy">', storage.url(video.poster_file), video.alt_text
-        )
+        return picture(video)
 
     @admin.display(description="caption", ordering="caption")
     def words(self, video: Video) -> str:
@@ -105,21 +96,21 @@ class VideoAdmin(ReadOnlyAdmin):
     def standing(self, video: Video) -> SafeString:
         return mark(video.state)
 
-    @admin.display(description="home", ordering="account__domain")
-    def home(self, video: Video) -> str:
-        return video.account.domain or "here"
+    @admin.display(description="made", ordering="created_at")
+    def made(self, video: Video) -> SafeString | str:
+        return when(video.created_at)
 
     @admin.display(description="length", ordering="duration_ms")
     def length(self, video: Video) -> str:
-        return "—" if video.duration_ms is None else f"{video.duration_ms / 1000:.1f} s"
+        return NOTHING if video.duration_ms is None else f"{video.duration_ms / 1000:.1f} s"
 
     @admin.display(description="width x height")
     def dimensions(self, video: Video) -> str:
-        return f"{video.width} x {video.height}" if video.width else "—"
+        return f"{video.width} x {video.height}" if video.width else NOTHING
 
     @admin.display(description="MP4")
     def size(self, video: Video) -> str:
-        return filesizeformat(video.mp4_bytes) if video.mp4_bytes else "—"
+        return filesizeformat(video.mp4_bytes) if video.mp4_bytes else NOTHING
 
     @admin.display(description="everything about this video")
     def related(self, video: Video) -> SafeString:

@@ -12,8 +12,8 @@ from server.core import clock, worker
 from server.core.errors import WrongState
 from server.core.models import InstanceKey, Task
 from server.moderation.actions import audit
-from server.moderation.audited_admin import ReadOnlyAdmin, raw, staff_action
-from server.web.admin.links import mark
+from server.moderation.audited_admin import ReadOnlyAdmin, staff_action
+from server.moderation.staff_display import mark, raw, when
 
 
 @transaction.atomic
@@ -52,8 +52,8 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Task)
 class TaskAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "fact", "told", "queue", "state", "attempts", "next_try_at", "error"]
-    list_display_links = ["created_at", "fact"]
+    list_display = ["recorded", "state", "fact", "told", "error", "queue", "attempts", "next_try"]
+    list_display_links = ["recorded", "fact"]
     list_filter = [StateFilter, "queue", "fact"]
     search_fields = ["subscriber", "fact", "last_error", "=fact_id"]
     ordering = ["-created_at"]
@@ -66,6 +66,14 @@ class TaskAdmin(ReadOnlyAdmin):
         staff_action("Try again", verb=_retry),
         staff_action("Forget", verb=_forget, warning="What these tasks were to do will not happen.", needs_reason=True),
     ]
+
+    @admin.display(description="recorded", ordering="created_at")
+    def recorded(self, task: Task) -> SafeString | str:
+        return when(task.created_at)
+
+    @admin.display(description="next try", ordering="next_try_at")
+    def next_try(self, task: Task) -> SafeString | str:
+        return when(task.next_try_at if task.dead_at is None else None)
 
     @admin.display(description="told to", ordering="subscriber")
     def told(self, task: Task) -> str:

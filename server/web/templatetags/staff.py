@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django import template
 from django.conf import settings
-from django.template.defaultfilters import filesizeformat
+from django.template.defaultfilters import filesizeformat, pluralize
 from django.urls import reverse
 
 from server.core import metrics
@@ -39,7 +39,7 @@ def _work() -> Tile:
     late = overdue > OVERDUE_SECONDS_MAX
     note = f"{dead:.0f} given up" + (f"; due for {overdue / 60:.0f} min: do workers run?" if late else "")
     return Tile(
-        "Background work",
+        "Tasks waiting",
         f"{waiting:.0f}",
         note,
         _page("core_task", "?state=dead" if dead else ""),
@@ -51,7 +51,7 @@ def _deliveries() -> Tile:
     states = metrics.reading("deliveries")
     waiting, dead = states[("waiting",)], states[("dead",)]
     paused = metrics.reading("hosts_open")[()]
-    note = f"{dead:.0f} given up; {paused:.0f} servers paused"
+    note = f"{dead:.0f} given up; {paused:.0f} paused server{pluralize(paused)}"
     query = "?state__exact=dead" if dead else "?state__exact=waiting"
     return Tile(
         "Deliveries waiting", f"{waiting:.0f}", note, _page("federation_delivery", query), "warn" if dead or paused else "good"
@@ -87,15 +87,20 @@ def _disk() -> Tile:
 def overview() -> Sequence[Tile]:
     """The tiles of the first staff page; the same numbers as ``/metrics``."""
     reports = Report.objects.filter(resolved_at=None).count()
-    note = f"Tributary {settings.VERSION}"
     return [
-        Tile("Open reports", str(reports), note, _page("moderation_report"), "warn" if reports else "good"),
+        Tile("Open reports", str(reports), "", _page("moderation_report"), "warn" if reports else "good"),
         _work(),
         _deliveries(),
         _inbox(),
         _videos(),
         _disk(),
     ]
+
+
+@register.simple_tag
+def version() -> str:
+    """Which version runs."""
+    return settings.VERSION
 
 
 @register.simple_tag
