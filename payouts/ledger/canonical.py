@@ -46,27 +46,24 @@ def decode(data: bytes, *, bytes_max: int) -> Any:
     except UnicodeDecodeError as error:
         raise NotUtf8 from error
     value = _parse(text, _DECODER)
-    if text.isascii():
-        # What is written in ASCII and comes back as the same text has ASCII names and NFC strings.
-        _check_depth(value, 1)
-        if _encode(value) == text:
-            return value
+    # What is written in ASCII and comes back as the same text has ASCII names and NFC strings: the quick way, most bytes take it.
+    if text.isascii() and _is_flat(value, DEPTH_MAX) and _encode(value) == text:
+        return value
     if encode(value) != data:
         _parse(text, _DECODER_NAMING_DUPLICATES)
         raise NotCanonical
     return value
 
 
-def _check_depth(value: Any, depth: int) -> None:
+def _is_flat(value: Any, levels: int) -> bool:
+    """Whether objects and lists are nested in at most so many levels."""
     if type(value) is dict:
         value = value.values()
     elif type(value) is not list:
-        return
-    if depth > DEPTH_MAX:
-        raise TooDeep
-    for member in value:
-        if type(member) is dict or type(member) is list:
-            _check_depth(member, depth + 1)
+        return True
+    if levels == 0:
+        return False
+    return all(_is_flat(member, levels - 1) for member in value if type(member) is dict or type(member) is list)
 
 
 def _check(value: Any, depth: int) -> None:

@@ -106,7 +106,7 @@ def test_go_sumdb_tiles_are_byte_for_byte_ours() -> None:
         assert sha256(grow(EMPTY, entries[: int(size)]).files[f"tile/{path}"]).hexdigest() == want
 
 
-@pytest.mark.parametrize("steps", [[1] * 40, [255, 1, 1], [256, 256], [100, 500, 1], [65_535, 1, 1], [300, 65_400, 300]])
+@pytest.mark.parametrize("steps", [[1] * 40, [255, 1, 1], [256, 256], [100, 500, 1], [65_535, 1, 1]])
 def test_growing_in_steps_equals_growing_at_once(steps: list[int]) -> None:
     edge, files, size = EMPTY, {}, 0
     entries = [number.to_bytes(4) for number in range(sum(steps))]
