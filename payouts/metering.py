@@ -68,7 +68,7 @@ def count_impression(*, day: date, campaign: str, work: str, creator_scid: str) 
 
 def open_impressions(*, campaign: str, first: date | None = None, last: date | None = None) -> Mapping[str, int]:
     """Impressions by work that no period has counted yet."""
-    found = MeteredImpression.objects.filter(campaign=campaign, period="")
+    found = MeteredImpression.objects.filter(campaign=campaign, period="", count__gt=0)
     if first is not None:
         found = found.filter(day__gte=first)
     if last is not None:
@@ -86,6 +86,8 @@ def claim_views(*, period: str, first: date, last: date) -> None:
 def claim_impressions(*, period: str, campaign: str, wanted: Mapping[str, int], first: date, last: date) -> None:
     """Hand these counts by work to ``period``. Raises Invalid when fewer were metered; then nothing was handed over."""
     for work, count in wanted.items():
+        if count < 0:
+            raise Invalid("Impressions are counted from 0.", field="impressions")
         left = count
         rows = MeteredImpression.objects.select_for_update().filter(
             period="", campaign=campaign, work=work, day__gte=first, day__lte=last

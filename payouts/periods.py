@@ -101,6 +101,7 @@ def make_plan(
                 {"campaign": one.campaign, "work": work, "table": TABLE, "count": count}
                 for one in campaigns
                 for work, count in sorted(one.impressions.items())
+                if count
             ],
             "works": [
                 {name: work[name] for name in ("work", "creator", "agreement", "weight_ms")} for work in works.values()

@@ -47,7 +47,7 @@ class Command(BaseCommand):
         if answer.get("problems"):
             raise CommandError("the ledger is not whole")
 
-    def _status(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _status(self, _options: dict[str, Any]) -> dict[str, Any]:
         log.begin_log()
         head = store.read_head()
         newest = SignedHead.objects.get(size=head.size)
@@ -65,7 +65,7 @@ class Command(BaseCommand):
             else "offline",
         }
 
-    def _verify(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _verify(self, _options: dict[str, Any]) -> dict[str, Any]:
         log.begin_log()
         return {"size": store.read_head().size, "problems": checks.find_problems()}
 
