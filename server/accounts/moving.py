@@ -82,9 +82,11 @@ def move_away(*, account: Account, by: Account, to_address: str) -> Account:
         signed, grant = identities.sign_move(identity=identity, offer=resolver.fetch_offer(new.uri))
         resolver.hand_over(new.uri, log=signed.data, grant=grant)
         moved = signed.data
-    except NotFound:
-        # No offer stands any more: either nobody expects us, or an earlier try of ours got through.
+    except NotFound as nobody_expects_us:
+        # Unless an earlier try of ours got through: then the new home serves the log of this very identity.
         moved = _taken_already(new)
+        if f'"scid":"{identity.scid}"'.encode() not in moved.partition(b"\n")[0]:
+            raise NotFound(str(nobody_expects_us)) from nobody_expects_us
     # The new home's document names the old account by now.
     new = actions.discover_account(address=to_address)
     with transaction.atomic():
