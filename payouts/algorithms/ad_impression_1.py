@@ -1,5 +1,6 @@
-"""The settlement function ad-impression/1. FROZEN: its SHA-256 stands in every close that used it. Never edit, never format;
-a better idea is ad_impression_2.py.
+"""The settlement function ad-impression/1.
+
+FROZEN: its SHA-256 stands in every close that used it. Never edit, never format; a better idea is ad_impression_2.py.
 
 Money that advertisers paid for billable impressions goes to the works those impressions belong to, and from each work to
 the receivers its agreement names. Whole millionths only; no clock, no chance, no order of input that matters.

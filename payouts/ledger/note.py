@@ -109,12 +109,13 @@ def parse_vkey(text: str) -> VerifierKey:
         raise BadKey(f"{text[:80]!r} is no verifier key")
     try:
         data = from_base64(found[3])
-    except BadBase64 as error:
+        algorithm, public = data[0], data[1:]
+        right_id = key_id(found[1], algorithm, public).hex()
+    except (BadBase64, UnicodeEncodeError) as error:
         raise BadKey from error
-    algorithm, public = data[0], data[1:]
     if algorithm not in KEY_BYTES:
         raise UnsupportedAlgorithm(f"algorithm {algorithm:#04x}")
-    if len(public) != KEY_BYTES[algorithm] or key_id(found[1], algorithm, public).hex() != found[2]:
+    if len(public) != KEY_BYTES[algorithm] or right_id != found[2]:
         raise BadKey("the key id is not that of the key")
     if algorithm == ML_DSA_44:
         raise UnsupportedAlgorithm("ML-DSA-44")

@@ -77,9 +77,9 @@ def parse_policy(data: bytes) -> Policy:
     """The policy in a file. Raises MalformedPolicy."""
     if len(data) > POLICY_BYTES_MAX or _CONTROL.search(data):
         raise MalformedPolicy("too long, or a control character")
-    # Opaque octets, as C2SP says: surrogateescape keeps them apart without asking what they mean.
+    # Opaque octets, as C2SP says: what is not UTF-8 is kept apart without asking what it means.
     reading = _Reading()
-    for line in data.decode("ascii", "surrogateescape").split("\n"):
+    for line in data.decode("utf-8", "surrogateescape").split("\n"):
         words = [word for word in re.split(r"[ \t]+", line) if word]
         if words and not words[0].startswith("#"):
             reading.read(words)

@@ -10,7 +10,13 @@ from itertools import pairwise
 
 from tests.independent import check_identity as identity
 
-SCID, HASH, CURRENCY, NAME, HEX32 = r"Qm[1-9A-HJ-NP-Za-km-z]{44}", "[0-9a-f]{64}", "[A-Z]{3}", r"[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9])?", "[0-9a-f]{32}"
+SCID, HASH, CURRENCY, NAME, HEX32 = (
+    r"Qm[1-9A-HJ-NP-Za-km-z]{44}",
+    "[0-9a-f]{64}",
+    "[A-Z]{3}",
+    r"[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9])?",
+    "[0-9a-f]{32}",
+)
 PERIOD = r"[0-9]{4}-[0-9]{2}(?:-[0-9]{2})?(?:\.[1-9][0-9]{0,2})?"
 ORIGIN = r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?/ledger/[1-9][0-9]{0,3}"
 Refused = identity.Refused

@@ -23,27 +23,44 @@ def check_chain(case):
     heads = {}
     for one in case["entries"]:
         follow(heads, parse_entry(one.encode(), case["origin"]), case["scid"])
-    return {"heads": {currency: {**head, **{name: str(head[name]) for name in ("balance", "held", "unclaimed")}} for currency, head in heads.items()}}
+    return {
+        "heads": {
+            currency: {**head, **{name: str(head[name]) for name in ("balance", "held", "unclaimed")}}
+            for currency, head in heads.items()
+        }
+    }
 
 
 def check_accounts(case):
     check_run({**case["run"], "proof": hashes(case["run"]["proof"], 126)}, case["scid"], case["root"], case["count"])
     lines = [encode(one) for one in case["accounts"]]
-    return {"root": root_of(list(map(leaf, lines))).hex(), "count": len(lines), "blob": sha256(b"".join(line + b"\n" for line in lines)).hex()}
+    return {
+        "root": root_of(list(map(leaf, lines))).hex(),
+        "count": len(lines),
+        "blob": sha256(b"".join(line + b"\n" for line in lines)).hex(),
+    }
 
 
 def check_checkpoint(case):
     head = open_checkpoint(case["note"], case["origin"], list(map(vkey, case["log_keys"])), list(map(vkey, case["cosigners"])))
-    return {"size": head["size"], "root": head["root"].hex(), "signatures": [{"name": one["name"], "timestamp": one["timestamp"]} for one in head["signatures"]]}
+    return {
+        "size": head["size"],
+        "root": head["root"].hex(),
+        "signatures": [{"name": one["name"], "timestamp": one["timestamp"]} for one in head["signatures"]],
+    }
 
 
 def check_agreement_case(case):
-    found = check_agreement(case["text"].encode(), {method: identity.ed25519_key(key) for method, key in case["keys"].items()}.get)
+    found = check_agreement(
+        case["text"].encode(), {method: identity.ed25519_key(key) for method, key in case["keys"].items()}.get
+    )
     return {"id": found["id"], "unchecked": found["unchecked"]}
 
 
 JUDGES = {
-    "entry": lambda case: {"leaf": parse_entry(case["text"].encode() if "text" in case else base64.b64decode(case["base64"]))["leaf"].hex()},
+    "entry": lambda case: {
+        "leaf": parse_entry(case["text"].encode() if "text" in case else base64.b64decode(case["base64"]))["leaf"].hex()
+    },
     "account_chain": check_chain,
     "accounts_root": check_accounts,
     "checkpoint": check_checkpoint,
@@ -63,7 +80,13 @@ def disagreements(folder):
                 said = judge(case)
             except Refused as reason:
                 said = str(reason)
-            if said != (case["error"] if "error" in case else {member: case.get(member) for member in said} if isinstance(said, dict) else None):
+            if said != (
+                case["error"]
+                if "error" in case
+                else {member: case.get(member) for member in said}
+                if isinstance(said, dict)
+                else None
+            ):
                 found.append(f"{name}: {case['name']}: {said}, not {case.get('error', 'accepted so')}")
     return found
 

@@ -89,11 +89,19 @@ def parse_entry(data, origin=None, index=None):
         touched = {(body["scid"], body["currency"])}
         move, size = moves.setdefault((body["scid"], body["currency"]), [0, 0, 0]), int(body["amount"])
         right = {"accrue": sum(move) == size and min(move) >= 0, "clawback": sum(move) == -size and max(move) <= 0}
-        need("amount_mismatch", set(moves) == touched, size > 0, right.get(entry["type"], move == [one * size for one in MOVES.get(entry["type"], ())]))
+        need(
+            "amount_mismatch",
+            set(moves) == touched,
+            size > 0,
+            right.get(entry["type"], move == [one * size for one in MOVES.get(entry["type"], ())]),
+        )
     need("bad_member", type(entry["accounts"]) is list)
     for link in entry["accounts"]:
         members(link, {"scid", "currency", "seq", "prev", "balance_after", "held_after"})
-        need("bad_member", text(SCID, link["scid"]) and text(CURRENCY, link["currency"]) and number(link["seq"], 1) and text(HASH, link["prev"]))
+        need(
+            "bad_member",
+            text(SCID, link["scid"]) and text(CURRENCY, link["currency"]) and number(link["seq"], 1) and text(HASH, link["prev"]),
+        )
         need("account_chain_broken", (link["seq"] == 1) == (link["prev"] == "0" * 64))
         need("account_overdrawn", min([amount(link["balance_after"]), amount(link["held_after"])]) >= 0)
     keys = [(link["scid"], link["currency"]) for link in entry["accounts"]]
@@ -114,7 +122,11 @@ def follow(heads, entry, scid):
         after = [head[name] + change for name, change in zip(("balance", "held", "unclaimed"), move, strict=True)]
         need("account_overdrawn", min(after) >= 0)
         need("account_balance_wrong", [int(link["balance_after"]), int(link["held_after"])] == after[:2])
-        heads[link["currency"]] = {"seq": link["seq"], "leaf": entry["leaf"].hex(), **dict(zip(("balance", "held", "unclaimed"), after, strict=True))}
+        heads[link["currency"]] = {
+            "seq": link["seq"],
+            "leaf": entry["leaf"].hex(),
+            **dict(zip(("balance", "held", "unclaimed"), after, strict=True)),
+        }
 
 
 def check_steps(entry, origin, payouts, holds):  # section 13, 7 and 8
@@ -122,7 +134,10 @@ def check_steps(entry, origin, payouts, holds):  # section 13, 7 and 8
     if entry["type"].startswith("payout."):
         before = payouts.get(body["payout"])
         need("payout_out_of_order", (before and before["type"]) in after.get(entry["type"], ["payout.intent", "payout.sent"]))
-        need("payout_out_of_order", not before or all(before["body"][one] == body[one] for one in ("scid", "currency", "amount", "rail")))
+        need(
+            "payout_out_of_order",
+            not before or all(before["body"][one] == body[one] for one in ("scid", "currency", "amount", "rail")),
+        )
         if not before:
             name = sha256(encode(["payout/1", origin, body["scid"], body["currency"], body["seq_hi"]])).hex()[:32]
             need("bad_payout_id", body["payout"] == name and body["seq_hi"] < entry["accounts"][0]["seq"])

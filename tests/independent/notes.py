@@ -15,7 +15,12 @@ P, L, SMALL = identity.P, identity.L, identity.SMALL
 
 def check_signature(public, message, signature):
     points = [int.from_bytes(one, "little") & (2**255 - 1) for one in (public, signature[:32])]
-    need("bad_signature", len(signature) == 64, all(y < P and y not in SMALL for y in points), int.from_bytes(signature[32:], "little") < L)
+    need(
+        "bad_signature",
+        len(signature) == 64,
+        all(y < P and y not in SMALL for y in points),
+        int.from_bytes(signature[32:], "little") < L,
+    )
     need("bad_signature", lambda: VerifyKey(public).verify(message, signature) == message)
 
 
@@ -24,7 +29,11 @@ def vkey(line):
     need("bad_key", text(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*", line), lambda: unbase64(rest[9:]))
     data = unbase64(rest[9:])
     need("unsupported_algorithm", data[0] in (1, 4))
-    need("bad_key", sha256(name.encode() + b"\n" + data)[:4].hex() == rest[:8], len(data) == 33 and crypto_core_ed25519_is_valid_point(data[1:]))
+    need(
+        "bad_key",
+        sha256(name.encode() + b"\n" + data)[:4].hex() == rest[:8],
+        len(data) == 33 and crypto_core_ed25519_is_valid_point(data[1:]),
+    )
     return {"name": name, "type": data[0], "public": data[1:], "id": bytes.fromhex(rest[:8]), "vkey": line}
 
 
@@ -32,7 +41,13 @@ def open_checkpoint(note, origin, log_keys, cosigners, only_known=True):
     need("malformed_note", len(note.encode()) <= 65536, not re.search(r"[\x00-\x09\x0b-\x1f]", note))
     body, blank, tail = note.rpartition("\n\n")
     lines = [re.fullmatch(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+=*)", line) for line in tail[:-1].split("\n")]
-    need("malformed_note", blank and tail.endswith("\n"), 1 <= len(lines) <= 100, all(lines), lambda: all(len(base64.b64decode(one[2], validate=True)) > 4 for one in lines))
+    need(
+        "malformed_note",
+        blank and tail.endswith("\n"),
+        1 <= len(lines) <= 100,
+        all(lines),
+        lambda: all(len(base64.b64decode(one[2], validate=True)) > 4 for one in lines),
+    )
     known, found = {(key["name"], key["id"]): key for key in [*log_keys, *cosigners]}, {}
     for line in lines:
         raw = base64.b64decode(line[2])
@@ -48,9 +63,20 @@ def open_checkpoint(note, origin, log_keys, cosigners, only_known=True):
             found[key["vkey"]] = {**key, "timestamp": stamp}
     need("no_known_signature", any(key["vkey"] in found for key in log_keys))
     parts = body.split("\n")
-    need("malformed_checkpoint", len(parts) >= 3 and all(parts), text("0|[1-9][0-9]{0,18}", parts[1]) and int(parts[1]) < 2**63, lambda: len(unbase64(parts[2])) == 32)
+    need(
+        "malformed_checkpoint",
+        len(parts) >= 3 and all(parts),
+        text("0|[1-9][0-9]{0,18}", parts[1]) and int(parts[1]) < 2**63,
+        lambda: len(unbase64(parts[2])) == 32,
+    )
     need("wrong_origin", parts[0] == origin)
-    return {"origin": parts[0], "size": int(parts[1]), "root": unbase64(parts[2]), "lines": len(parts), "signatures": list(found.values())}
+    return {
+        "origin": parts[0],
+        "size": int(parts[1]),
+        "root": unbase64(parts[2]),
+        "lines": len(parts),
+        "signatures": list(found.values()),
+    }
 
 
 def counted(head):
@@ -81,21 +107,44 @@ def parse_policy(lines):  # the part of C2SP tlog-policy that statements and the
             return sum(met(one, present) for one in groups[name][1]) >= groups[name][0]
         return name == "none" or witnesses[name]["vkey"] in present
 
-    return {"logs": logs, "witnesses": list(witnesses.values()), "met": lambda head: met(quorum, {one["vkey"] for one in counted(head)})}
+    return {
+        "logs": logs,
+        "witnesses": list(witnesses.values()),
+        "met": lambda head: met(quorum, {one["vkey"] for one in counted(head)}),
+    }
 
 
 def ledger_key(genesis, entries):  # section 11: genesis and rotations
     body, origin = genesis["body"], genesis["origin"]
     need("bad_key", genesis["type"] == "genesis")
-    names = {"ledger": (origin, 1), **{role: (f"{origin.partition('/')[0]}/{role}/1", 4) for role in ("witness", "auditor", "mirror")}}
+    names = {
+        "ledger": (origin, 1),
+        **{role: (f"{origin.partition('/')[0]}/{role}/1", 4) for role in ("witness", "auditor", "mirror")},
+    }
     keys = {role: vkey(body[role]) for role in names}
-    need("bad_key", all((keys[role]["name"], keys[role]["type"]) == names[role] for role in names), len({key["public"] for key in keys.values()}) == 4)
-    need("bad_key", *(lambda one=one: crypto_core_ed25519_is_valid_point(identity.ed25519_key(body[one])) for one in ("root", "instance")), identity.unbase(body["box"])[:2] == b"\xec\x01")
+    need(
+        "bad_key",
+        all((keys[role]["name"], keys[role]["type"]) == names[role] for role in names),
+        len({key["public"] for key in keys.values()}) == 4,
+    )
+    need(
+        "bad_key",
+        *(lambda one=one: crypto_core_ed25519_is_valid_point(identity.ed25519_key(body[one])) for one in ("root", "instance")),
+        identity.unbase(body["box"])[:2] == b"\xec\x01",
+    )
     current = body["ledger"]
     for entry in (one for one in entries if one["type"] == "key.rotate"):
-        need("bad_rotation", entry["body"]["old"] == current != entry["body"]["new"], lambda entry=entry: vkey(entry["body"]["new"])["name"] == origin)
+        need(
+            "bad_rotation",
+            entry["body"]["old"] == current != entry["body"]["new"],
+            lambda entry=entry: vkey(entry["body"]["new"])["name"] == origin,
+        )
         signed = encode(["key.rotate/1", origin, current, entry["body"]["new"]])
-        for public, name in ((identity.ed25519_key(body["root"]), "root"), (vkey(current)["public"], "old"), (vkey(entry["body"]["new"])["public"], "new")):
+        for public, name in (
+            (identity.ed25519_key(body["root"]), "root"),
+            (vkey(current)["public"], "old"),
+            (vkey(entry["body"]["new"])["public"], "new"),
+        ):
             check_signature(public, signed, unbase64(entry["body"][f"{name}_signature"]))
         current = entry["body"]["new"]
     return vkey(current)

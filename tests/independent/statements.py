@@ -35,7 +35,10 @@ def unpack(data):
     need("statement_damaged", lambda: True)
     out = stream.decompress(data[48:], (32 << 20) + 1)
     need("too_large", len(out) <= 32 << 20)
-    need("statement_damaged", stream.eof and stream.unused_data == zlib.crc32(out).to_bytes(4, "little") + len(out).to_bytes(4, "little"))
+    need(
+        "statement_damaged",
+        stream.eof and stream.unused_data == zlib.crc32(out).to_bytes(4, "little") + len(out).to_bytes(4, "little"),
+    )
     return out
 
 
@@ -44,7 +47,11 @@ def read_statement(data):
     members(doc, {"v", "scid", "identity", "debtors", "policy"})
     need("unknown_version", type(doc["v"]) is int and doc["v"] == 1)
     need("malformed_statement", text(SCID, doc["scid"]), type(doc["policy"]) is str)
-    need("malformed_statement", each(lambda line: type(line) is str and "\n" not in line, doc["identity"], 2000, 1), each(lambda _: True, doc["debtors"], 256, 1))
+    need(
+        "malformed_statement",
+        each(lambda line: type(line) is str and "\n" not in line, doc["identity"], 2000, 1),
+        each(lambda _: True, doc["debtors"], 256, 1),
+    )
     for debtor in doc["debtors"]:
         need("account_leaf_missing", type(debtor) is not dict or debtor.get("account_leaf"))
         members(debtor, {"origin", "genesis", "checkpoint", "ranges", "agreements", "account_leaf", "account_proof"})
@@ -73,9 +80,13 @@ def check_debtor(debtor, scid, keys, file_policy, reader):
     origin = debtor["origin"]
     genesis = parse_entry(debtor["genesis"]["entry"], origin, 0)
     ledger_key(genesis, [])
-    entries = [parse_entry(data, origin, one["start"] + place) for one in debtor["ranges"] for place, data in enumerate(one["entries"])]
+    entries = [
+        parse_entry(data, origin, one["start"] + place) for one in debtor["ranges"] for place, data in enumerate(one["entries"])
+    ]
     key = ledger_key(genesis, entries)
-    head = open_checkpoint(debtor["checkpoint"], origin, [key], file_policy["witnesses"] + (reader["witnesses"] if reader else []))
+    head = open_checkpoint(
+        debtor["checkpoint"], origin, [key], file_policy["witnesses"] + (reader["witnesses"] if reader else [])
+    )
     need("wrong_origin", head["lines"] == 3)
     if reader:
         need("log_not_trusted", not reader["logs"] or key["vkey"] in {one["vkey"] for one in reader["logs"]})
@@ -91,7 +102,10 @@ def check_debtor(debtor, scid, keys, file_policy, reader):
         ids.add(entry["id"])
     heads, payouts, holds, accrued = {}, {}, {}, {}
     for entry in entries:
-        need("foreign_entry", entry["type"] in ("accounts.root", "key.rotate") or scid in {link["scid"] for link in entry["accounts"]})
+        need(
+            "foreign_entry",
+            entry["type"] in ("accounts.root", "key.rotate") or scid in {link["scid"] for link in entry["accounts"]},
+        )
         follow(heads, entry, scid)
         check_steps(entry, origin, payouts, holds)
         if entry["type"] == "accrue":
@@ -121,16 +135,28 @@ def check_debtor(debtor, scid, keys, file_policy, reader):
         need("agreement_mismatch", move[0] <= 0 or any(own), move[2] <= 0 or not all(own))
         used |= set(named)
     need("agreement_unused", known.keys() <= used)
-    return {"head": head, "key": key, "root": roots[0], "heads": heads, "payouts": payouts, "accrued": accrued, "unchecked": sorted({one for each in agreements for one in each["unchecked"]})}
+    return {
+        "head": head,
+        "key": key,
+        "root": roots[0],
+        "heads": heads,
+        "payouts": payouts,
+        "accrued": accrued,
+        "unchecked": sorted({one for each in agreements for one in each["unchecked"]}),
+    }
 
 
 def check_identity_log(lines):
     try:
-        log = identity.check_log({"judge": "policy", "now": "2030-01-01T00:00:00Z", "log": "".join(line + "\n" for line in lines), "loopback": True})
+        log = identity.check_log(
+            {"judge": "policy", "now": "2030-01-01T00:00:00Z", "log": "".join(line + "\n" for line in lines), "loopback": True}
+        )
         methods = {}
         for one in log:
             user = next(key for key in one["entry"]["state"]["verificationMethod"] if "#user-" in key["id"])
-            methods[user["id"].replace("#", f"?versionId={one['entry']['versionId']}#")] = identity.ed25519_key(user["publicKeyMultibase"])
+            methods[user["id"].replace("#", f"?versionId={one['entry']['versionId']}#")] = identity.ed25519_key(
+                user["publicKeyMultibase"]
+            )
     except (Refused, KeyError, TypeError, ValueError, StopIteration) as error:
         raise Refused("bad_identity_log") from error
     return identity.meaning(log), methods
@@ -142,14 +168,29 @@ def check_statement(case):
     need("wrong_scid", who["scid"] == doc["scid"])
     file_policy, reader = parse_policy(doc["policy"]), parse_policy(case["policy"]) if "policy" in case else None
     books = [check_debtor(debtor, doc["scid"], keys, file_policy, reader) for debtor in doc["debtors"]]
-    cosigners = sorted({one["vkey"] for one in (sign for book in books for sign in book["head"]["signatures"]) if one["type"] == 4})
+    cosigners = sorted(
+        {one["vkey"] for one in (sign for book in books for sign in book["head"]["signatures"]) if one["type"] == 4}
+    )
     counts = [counted(book["head"]) for book in books]
     names, least = sorted({one["name"] for each in counts for one in each}), min(map(len, counts))
     quorum = [f"group witnesses {least} {' '.join(names)}", "quorum witnesses"] if least else ["quorum none"]
-    lines = [*(f"log {key}" for key in sorted(book["key"]["vkey"] for book in books)), *(f"witness {key.partition('+')[0]} {key}" for key in cosigners), *quorum]
+    lines = [
+        *(f"log {key}" for key in sorted(book["key"]["vkey"] for book in books)),
+        *(f"witness {key.partition('+')[0]} {key}" for key in cosigners),
+        *quorum,
+    ]
     need("policy_not_exact", doc["policy"] == "".join(line + "\n" for line in lines))
     debtors = [verdict(book, count) for book, count in zip(books, counts, strict=True)]
-    return {"verdict": {"verified": True, "scid": who["scid"], "custody": who["custody"], "version": who["versionId"], "policy": "reader" if reader else "file", "debtors": debtors}}
+    return {
+        "verdict": {
+            "verified": True,
+            "scid": who["scid"],
+            "custody": who["custody"],
+            "version": who["versionId"],
+            "policy": "reader" if reader else "file",
+            "debtors": debtors,
+        }
+    }
 
 
 def stamp(one):
@@ -158,7 +199,11 @@ def stamp(one):
 
 def verdict(book, witnesses):
     def paid(currency, *types):
-        return sum(int(one["body"]["amount"]) for one in book["payouts"].values() if one["type"] in types and one["body"]["currency"] == currency)
+        return sum(
+            int(one["body"]["amount"])
+            for one in book["payouts"].values()
+            if one["type"] in types and one["body"]["currency"] == currency
+        )
 
     accounts = []
     for currency, head in sorted(book["heads"].items()):

@@ -39,7 +39,9 @@ def check_inclusion(one, index, size, proof, root):
     need("proof_too_short", len(proof) >= len(sides))
     need("proof_too_long", len(proof) <= len(sides))
     down = list(zip(sides, reversed(proof), strict=True))
-    check_range([one], index, size, [node for right, node in down if right] + [node for right, node in reversed(down) if not right], root)
+    check_range(
+        [one], index, size, [node for right, node in down if right] + [node for right, node in reversed(down) if not right], root
+    )
 
 
 def explicit_roots(old, size, proof):
@@ -53,7 +55,11 @@ def explicit_roots(old, size, proof):
         left = 1 << (whole - 1).bit_length() - 1
         small, large = walk(part, left) if part <= left else walk(part - left, whole - left)
         node = rest.pop(0)
-        return (small, sha256(b"\1" + large + node)) if part <= left else (sha256(b"\1" + node + small), sha256(b"\1" + node + large))
+        return (
+            (small, sha256(b"\1" + large + node))
+            if part <= left
+            else (sha256(b"\1" + node + small), sha256(b"\1" + node + large))
+        )
 
     need("not_a_fork", 0 < old < size)
     try:

@@ -136,9 +136,7 @@ def offer(host: str) -> agreement.Agreement:
     """The default offer of an instance, signed by it."""
     instance = {"alpha.example": alpha, "beta.example": beta}[host]
     document = offers.default_offer(instance.origin, created="2026-10-01T00:00:00Z", effective_from="2026-11-01T00:00:00Z")
-    signed = offers.sign(
-        document, key=instance.instance_key, verification_method=f"{instance.actor}#instance-1", created=NOW
-    )
+    signed = offers.sign(document, key=instance.instance_key, verification_method=f"{instance.actor}#instance-1", created=NOW)
     return agreement.parse_agreement(canonical.encode(signed))
 
 
@@ -151,9 +149,7 @@ def accepted(name: str, host: str = "alpha.example") -> agreement.Agreement:
         offer(host), scid=someone.scid, custody="server", created="2026-11-01T12:00:00Z", effective_from="2026-11-01T12:00:00Z"
     )
     document = offers.sign(document, key=someone.user_key, verification_method=someone.method, created=NOW)
-    document = offers.sign(
-        document, key=instance.instance_key, verification_method=f"{instance.actor}#instance-1", created=NOW
-    )
+    document = offers.sign(document, key=instance.instance_key, verification_method=f"{instance.actor}#instance-1", created=NOW)
     return agreement.parse_agreement(canonical.encode(document))
 
 
@@ -207,11 +203,15 @@ class Log:
         advertiser, pool = f"L:advertiser:acme#{currency}/6", f"L:pool:ads:{PERIOD}#{currency}/6"
         self.append(
             at,
-            Draft("revenue", draft_id("revenue", at, currency), revenue, {f"A:cash:bank#{currency}/6": amount, advertiser: -amount}),
+            Draft(
+                "revenue", draft_id("revenue", at, currency), revenue, {f"A:cash:bank#{currency}/6": amount, advertiser: -amount}
+            ),
             Draft("charge", draft_id("charge", at, currency), charge, {advertiser: amount, pool: -amount}),
         )
 
-    def close(self, at: str, amount: int, works: Sequence[tuple[str, str, int]], currency: str = CURRENCY, period: str = PERIOD) -> splits.PeriodShares:
+    def close(
+        self, at: str, amount: int, works: Sequence[tuple[str, str, int]], currency: str = CURRENCY, period: str = PERIOD
+    ) -> splits.PeriodShares:
         """Share an amount over works: (creator's SCID, agreement id, impressions)."""
         inputs = {
             "period": period, "currency": currency, "pool": "ads",
@@ -322,7 +322,9 @@ def alpha_log() -> Log:
     terms, own = offer("alpha.example"), accepted("alice")
     log.agree("2026-11-01T12:00:01Z", terms, own)
     log.fund("2026-11-02T09:00:00Z", 100 * UNIT)
-    log.close("2026-12-01T09:00:00Z", 100 * UNIT, [(alice, own.id, 37), (bob, terms.id, 20), (charlie, terms.id, 5), ("", terms.id, 3)])
+    log.close(
+        "2026-12-01T09:00:00Z", 100 * UNIT, [(alice, own.id, 37), (bob, terms.id, 20), (charlie, terms.id, 5), ("", terms.id, 3)]
+    )
     held = log.hold("2026-12-01T09:00:05Z", alice, 7 * UNIT)
     log.release("2026-12-01T09:00:06Z", alice, 2 * UNIT, held.index)
     log.payout("2026-12-01T09:00:10Z", alice, 10 * UNIT, "intent", "sent", "settled")

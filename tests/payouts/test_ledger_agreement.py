@@ -180,7 +180,10 @@ def _by(proofs: list[dict[str, Any]], kind: str) -> dict[str, Any]:
         (lambda proofs: proofs.pop(), AgreementUnsigned),
         (lambda proofs: proofs.reverse(), AgreementProofUnexpected),
         (lambda proofs: proofs.append(proofs[-1]), AgreementProofUnexpected),
-        (lambda proofs: proofs.append({**proofs[-1], "verificationMethod": "https://zeta.example/actor#instance-1"}), AgreementProofUnexpected),
+        (
+            lambda proofs: proofs.append({**proofs[-1], "verificationMethod": "https://zeta.example/actor#instance-1"}),
+            AgreementProofUnexpected,
+        ),
         (lambda proofs: _by(proofs, "did").update(verificationMethod=BOB.method), AgreementProofUnexpected),
         (lambda proofs: _by(proofs, "did").update(verificationMethod="did:key:z6Mk"), AgreementProofUnexpected),
         (lambda proofs: _by(proofs, "did").update(verificationMethod=7), AgreementProofUnexpected),
@@ -199,7 +202,9 @@ def test_proofs_are_of_the_parties_one_each(change: Callable[[list[dict[str, Any
 def test_a_strangers_key_does_not_sign_for_a_party() -> None:
     document = json.loads(accepted("alice").data)
     document["proof"] = []
-    document = offers.sign(document, key=SigningKey(b"\1" * 32), verification_method=ALICE.method, created=datetime(2026, 11, 1, tzinfo=UTC))
+    document = offers.sign(
+        document, key=SigningKey(b"\1" * 32), verification_method=ALICE.method, created=datetime(2026, 11, 1, tzinfo=UTC)
+    )
     document = offers.sign(document, key=alpha.instance_key, verification_method=f"{alpha.actor}#instance-1", created=NOW)
     with pytest.raises(BadSignature):
         check_signed(parse_agreement(canonical.encode(document)), KEYS.get)
@@ -221,7 +226,12 @@ def test_every_flipped_bit_of_an_agreement_is_refused() -> None:
 def test_other_shares_may_be_agreed() -> None:
     shares = {table: {"creator": 900_000, "operating": 100_000} for table in ("contextual", "personal")}
     document = offers.channel_agreement(
-        offer("alpha.example"), scid=BOB.scid, custody="owner", created="2026-12-01T00:00:00Z", effective_from="2027-01-01T00:00:00Z", shares=shares
+        offer("alpha.example"),
+        scid=BOB.scid,
+        custody="owner",
+        created="2026-12-01T00:00:00Z",
+        effective_from="2027-01-01T00:00:00Z",
+        shares=shares,
     )
     assert parse_agreement(canonical.encode(document)).shares["personal"] == {BOB.scid: 900_000, "operating": 100_000}
     assert document["prev"] != digest("")

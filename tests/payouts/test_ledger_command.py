@@ -49,7 +49,9 @@ def test_it_says_per_debtor_what_is_owed(tmp_path: Path, capsys: pytest.CaptureF
     assert status == 0
     assert f"VERIFIED: what is owed to {ALICE.scid}" in text
     assert "keys held by the home server" in text
-    assert "alpha.example/ledger/1\n  as of index 22, at 2026-12-01T10:00:00Z, in a log of 23 entries\n  EUR owed 37.725806" in text
+    assert (
+        "alpha.example/ledger/1\n  as of index 22, at 2026-12-01T10:00:00Z, in a log of 23 entries\n  EUR owed 37.725806" in text
+    )
     assert "beta.example/ledger/1\n  as of index 6, at 2026-12-01T10:00:00Z" in text
     assert "unclaimed 1.300000: waits for a signed agreement" in text
     assert "witnessed by witness.example/w1 at 2026-12-01T10:00:32Z" in text
@@ -138,7 +140,9 @@ def test_a_report_of_a_stranger_case() -> None:
 def test_as_a_process_without_django(tmp_path: Path) -> None:
     file = written(tmp_path / "a.gz", alices_statement())
     code = "import runpy, sys; sys.argv = ['ledger', 'verify', sys.argv[1]]; status = None\ntry: runpy.run_module('payouts.ledger', run_name='__main__')\nexcept SystemExit as stop: status = stop.code\nassert 'django' not in sys.modules, 'django was imported'\nsys.exit(status)"
-    done = subprocess.run([sys.executable, "-c", code, str(file)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("VERIFIED")
 

@@ -127,7 +127,11 @@ def test_a_claim_needs_an_announced_agreement() -> None:
     def claim(agreement: str) -> bytes:
         body = {"scid": ALICE, "currency": "EUR", "amount": str(amount), "agreement": agreement}
         draft = Draft("claim", draft_id("claim"), body, postings)
-        return write_batch([draft], origin=beta.origin, first_index=replay.size, at="2027-01-01T00:00:00Z", heads=replay.heads).entries[0].data
+        return (
+            write_batch([draft], origin=beta.origin, first_index=replay.size, at="2027-01-01T00:00:00Z", heads=replay.heads)
+            .entries[0]
+            .data
+        )
 
     with pytest.raises(AgreementNotAnnounced):
         replay.add(claim(digest("x")))
@@ -218,6 +222,14 @@ def test_multikeys_go_both_ways() -> None:
     for kind in ("ed25519", "x25519"):
         public = bytes(range(32))
         assert multikey_bytes(multikey(public, kind), kind) == public
-    for text in ("", "z", "Q" + multikey(bytes(32), "ed25519")[1:], multikey(bytes(32), "x25519"), "z0", "z" + "z" * 80, "z1" + multikey(bytes(32), "ed25519")[1:]):
+    for text in (
+        "",
+        "z",
+        "Q" + multikey(bytes(32), "ed25519")[1:],
+        multikey(bytes(32), "x25519"),
+        "z0",
+        "z" + "z" * 80,
+        "z1" + multikey(bytes(32), "ed25519")[1:],
+    ):
         with pytest.raises(BadKey):
             multikey_bytes(text, "ed25519")

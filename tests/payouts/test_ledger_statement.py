@@ -413,8 +413,13 @@ def test_a_currency_left_out_is_noticed() -> None:
     with pytest.raises(LedgerError):
         judge(remade(log, entries=shown(log, *dollars), run=without))
     # A root that leaves her dollars out, honestly proven: the entries show what it hides.
-    hiding = grown(lambda log: log.fund(ROOT, 9, "USD"), lambda log: log.close(ROOT, 9, [(ALICE.scid, accepted("alice", "beta.example").id, 1)], "USD"))
-    tree = AccountsTree([AccountLeaf(*key, head.seq, head.balance, head.held) for key, head in hiding.heads.items() if key[1] == "EUR"])
+    hiding = grown(
+        lambda log: log.fund(ROOT, 9, "USD"),
+        lambda log: log.close(ROOT, 9, [(ALICE.scid, accepted("alice", "beta.example").id, 1)], "USD"),
+    )
+    tree = AccountsTree(
+        [AccountLeaf(*key, head.seq, head.balance, head.held) for key, head in hiding.heads.items() if key[1] == "EUR"]
+    )
     hiding.accounts = tree
     hiding.append(ROOT, Draft("accounts.root", draft_id("hiding"), tree.body(), {}))
     with pytest.raises(AccountLeafMissing):
@@ -434,7 +439,11 @@ def test_the_neighbours_prove_that_no_account_is_hidden() -> None:
             if any(leaf.scid == scid for leaf in short):
                 with pytest.raises(LedgerError):
                     check_run(Run(run.index + low, short, run.proof), scid, root=root, count=count)
-    wide = AccountsTree(AccountLeaf(person(name).scid, currency, 1, 1, 0) for name in ("alice", "bob", "charlie", "dora") for currency in ("EUR", "USD"))
+    wide = AccountsTree(
+        AccountLeaf(person(name).scid, currency, 1, 1, 0)
+        for name in ("alice", "bob", "charlie", "dora")
+        for currency in ("EUR", "USD")
+    )
     body = wide.body()
     nodes_run = wide.run(wide.leaves[4].scid)
     from payouts.ledger.merkle import hashes, nodes_of
@@ -446,7 +455,13 @@ def test_the_neighbours_prove_that_no_account_is_hidden() -> None:
         return Run(low, tuple(wide.leaves[low:high]), prove_range(nodes, low, high, 8))
 
     assert run_of(3, 7) == nodes_run
-    for (low, high), reason in (((4, 7), AccountRunIncomplete), ((3, 6), AccountRunIncomplete), ((2, 7), WrongScid), ((3, 8), WrongScid), ((0, 2), AccountLeafMissing)):
+    for (low, high), reason in (
+        ((4, 7), AccountRunIncomplete),
+        ((3, 6), AccountRunIncomplete),
+        ((2, 7), WrongScid),
+        ((3, 8), WrongScid),
+        ((0, 2), AccountLeafMissing),
+    ):
         with pytest.raises(reason):
             check_run(run_of(low, high), wide.leaves[4].scid, root=bytes.fromhex(body["root"]), count=8)
     with pytest.raises(AccountLeafMissing):
@@ -481,7 +496,9 @@ def _write(log: Log, data: bytes) -> None:
     log.entries.append(entry)
     for link in entry.links:
         before = log.heads[link.scid, link.currency]
-        log.heads[link.scid, link.currency] = before._replace(seq=link.seq, leaf=entry.leaf.hex(), balance=link.balance_after, held=link.held_after)
+        log.heads[link.scid, link.currency] = before._replace(
+            seq=link.seq, leaf=entry.leaf.hex(), balance=link.balance_after, held=link.held_after
+        )
 
 
 def _payout_log() -> Log:
@@ -491,13 +508,25 @@ def _payout_log() -> Log:
 def test_steps_of_payouts_and_holds_are_followed() -> None:
     cases: list[tuple[Log, Callable[[Log], object], type[LedgerError]]] = [
         (_payout_log(), lambda log: append_raw(log, "payout.sent", ROOT, lambda d: None), PayoutOutOfOrder),
-        (_payout_log(), lambda log: append_raw(log, "payout.sent", ROOT, lambda d: d["body"].update(payout="0" * 32)), PayoutOutOfOrder),
+        (
+            _payout_log(),
+            lambda log: append_raw(log, "payout.sent", ROOT, lambda d: d["body"].update(payout="0" * 32)),
+            PayoutOutOfOrder,
+        ),
         (_payout_log(), lambda log: append_raw(log, "payout.intent", ROOT, _intent(log, payout="0" * 32)), BadPayoutId),
         (_payout_log(), lambda log: append_raw(log, "payout.intent", ROOT, _intent(log, seq_hi=9)), BadPayoutId),
-        (grown(lambda log: log.payout(ROOT, ALICE.scid, 5, "intent")), lambda log: log.payout(ROOT, ALICE.scid, 5, "failed"), PayoutOutOfOrder),
+        (
+            grown(lambda log: log.payout(ROOT, ALICE.scid, 5, "intent")),
+            lambda log: log.payout(ROOT, ALICE.scid, 5, "failed"),
+            PayoutOutOfOrder,
+        ),
         (grown(), lambda log: log.release(ROOT, ALICE.scid, 0 + 5, 1), HoldBroken),
         (grown(lambda log: log.hold(ROOT, ALICE.scid, 5)), lambda log: log.release(ROOT, ALICE.scid, 5, 1), HoldBroken),
-        (grown(lambda log: log.hold(ROOT, ALICE.scid, 5, until="2026-12-01T10:00:01Z")), lambda log: log.release(ROOT, ALICE.scid, 5, 7), HoldBroken),
+        (
+            grown(lambda log: log.hold(ROOT, ALICE.scid, 5, until="2026-12-01T10:00:01Z")),
+            lambda log: log.release(ROOT, ALICE.scid, 5, 7),
+            HoldBroken,
+        ),
         (
             grown(lambda log: log.hold(ROOT, ALICE.scid, 5), lambda log: log.hold(ROOT, ALICE.scid, 5)),
             lambda log: log.release(ROOT, ALICE.scid, 6, 7),
@@ -542,7 +571,12 @@ def test_time_ids_and_chains_of_a_careless_debtor_are_refused() -> None:
     with pytest.raises(TimeWentBackwards):
         judge(remade(log))
     log = grown(lambda log: log.hold(ROOT, ALICE.scid, 5))
-    append_raw(log, "hold", ROOT, lambda d: d.update(id=log.entries[-1].id) or d["accounts"][0].update(balance_after="1299990", held_after="10"))
+    append_raw(
+        log,
+        "hold",
+        ROOT,
+        lambda d: d.update(id=log.entries[-1].id) or d["accounts"][0].update(balance_after="1299990", held_after="10"),
+    )
     log.commit_accounts(ROOT)
     with pytest.raises(EntryIdRepeated):
         judge(remade(log))
@@ -622,7 +656,9 @@ def _foreign(data: bytes) -> bytes:
     document["origin"] = "gamma.example/ledger/1"
     document = {**document, "id": agreement_id(document), "proof": []}
     document = offers.sign(document, key=ALICE.user_key, verification_method=ALICE.method, created=NOW)
-    return canonical.encode(offers.sign(document, key=beta.instance_key, verification_method=f"{beta.actor}#instance-1", created=NOW))
+    return canonical.encode(
+        offers.sign(document, key=beta.instance_key, verification_method=f"{beta.actor}#instance-1", created=NOW)
+    )
 
 
 def test_a_key_that_is_not_in_her_log_does_not_sign_for_her() -> None:
@@ -647,7 +683,12 @@ def test_a_claim_turns_unclaimed_into_payable() -> None:
     log.close("2026-12-01T09:00:00Z", 2 * UNIT, [(ALICE.scid, offer("beta.example").id, 1)])
     amount = log.heads[ALICE.scid, "EUR"].unclaimed
     body = {"scid": ALICE.scid, "currency": "EUR", "amount": str(amount), "agreement": own.id}
-    log.append(ROOT, Draft("claim", draft_id("claim"), body, {f"L:unclaimed:{ALICE.scid}#EUR/6": amount, f"L:payee:{ALICE.scid}#EUR/6": -amount}))
+    log.append(
+        ROOT,
+        Draft(
+            "claim", draft_id("claim"), body, {f"L:unclaimed:{ALICE.scid}#EUR/6": amount, f"L:payee:{ALICE.scid}#EUR/6": -amount}
+        ),
+    )
     log.commit_accounts(ROOT)
     account = judge(remade(log)).debtors[0].accounts[0]
     assert (account.payable, account.unclaimed, account.accrued) == (1_300_000, 0, 1_300_000)
@@ -714,7 +755,15 @@ def test_containers_of_another_form_are_refused() -> None:
         return container.HEADER + container.sha256(body).digest() + body
 
     body = good[len(container.HEADER) + 32 :]
-    for wrong in (b"", b"x", gzip.compress(text, mtime=0), sealed(body + b"\0"), sealed(body[:-1]), sealed(b"\xff" + body), sealed(body[:-8] + bytes(8))):
+    for wrong in (
+        b"",
+        b"x",
+        gzip.compress(text, mtime=0),
+        sealed(body + b"\0"),
+        sealed(body[:-1]),
+        sealed(b"\xff" + body),
+        sealed(body[:-8] + bytes(8)),
+    ):
         with pytest.raises(StatementDamaged):
             container.unpack(wrong)
     with pytest.raises(TooLarge):

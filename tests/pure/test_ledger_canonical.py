@@ -29,7 +29,9 @@ JCS = Path(__file__).parents[1] / "vectors" / "identity" / "jcs"
 keys = st.text(st.characters(max_codepoint=127), max_size=8)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 scalars = st.none() | st.booleans() | st.integers(-canonical.INTEGER_MAX, canonical.INTEGER_MAX) | texts
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4), max_leaves=12)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4), max_leaves=12
+)
 
 
 def decode(data: bytes) -> Any:
@@ -48,7 +50,14 @@ def test_inside_of_the_profile_it_equals_rfc_8785(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("arrays", None), ("french", NonAsciiKey), ("structures", None), ("unicode", NotNfc), ("values", FloatRefused), ("weird", NonAsciiKey)],
+    [
+        ("arrays", None),
+        ("french", NonAsciiKey),
+        ("structures", None),
+        ("unicode", NotNfc),
+        ("values", FloatRefused),
+        ("weird", NonAsciiKey),
+    ],
 )
 def test_public_vectors_are_equal_or_outside_of_the_profile(name: str, reason: type[LedgerError] | None) -> None:
     if name == "structures":  # 56.0 is a fraction for us, however it is spelt
@@ -101,7 +110,10 @@ def test_what_is_outside_is_refused_by_name(data: bytes, reason: type[LedgerErro
         decode(data)
 
 
-@pytest.mark.parametrize(("value", "reason"), [({1: 2}, NonAsciiKey), (2**53, IntegerTooLarge), (object(), NotJson), (1.5, FloatRefused), ("\ud800", NotUtf8)])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [({1: 2}, NonAsciiKey), (2**53, IntegerTooLarge), (object(), NotJson), (1.5, FloatRefused), ("\ud800", NotUtf8)],
+)
 def test_what_json_cannot_say_is_not_written(value: Any, reason: type[LedgerError]) -> None:
     with pytest.raises(reason):
         canonical.encode(value)

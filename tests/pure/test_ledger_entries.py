@@ -156,7 +156,9 @@ REFUSALS: list[tuple[str, Callable[[dict[str, Any]], object], type[LedgerError]]
 
 
 @pytest.mark.parametrize(("type_name", "change", "reason"), REFUSALS)
-def test_what_is_odd_is_refused_by_name(type_name: str, change: Callable[[dict[str, Any]], object], reason: type[LedgerError]) -> None:
+def test_what_is_odd_is_refused_by_name(
+    type_name: str, change: Callable[[dict[str, Any]], object], reason: type[LedgerError]
+) -> None:
     with pytest.raises(reason):
         parse_entry(changed(entry_of(type_name), change))
 
@@ -176,8 +178,18 @@ def test_a_repeated_tally_of_reasons_is_refused() -> None:
         "period": "2026-11", "works": digest("w"), "views_root": digest("v"), "qualified": 5, "impressions": 2, "sessions": 1,
         "rejected": [["bot", 3], ["self", 1]],
     }  # fmt: skip
-    write_batch([Draft("meter", draft_id("m"), body, {})], origin=alpha.origin, first_index=1, at="2026-11-30T00:00:00Z", heads={})
-    for rejected in ([["self", 1], ["bot", 3]], [["bot", 3], ["bot", 1]], [["bot", True]], [["bot", -1]], [["Bot", 1]], ["ab"], {}):
+    write_batch(
+        [Draft("meter", draft_id("m"), body, {})], origin=alpha.origin, first_index=1, at="2026-11-30T00:00:00Z", heads={}
+    )
+    for rejected in (
+        [["self", 1], ["bot", 3]],
+        [["bot", 3], ["bot", 1]],
+        [["bot", True]],
+        [["bot", -1]],
+        [["Bot", 1]],
+        ["ab"],
+        {},
+    ):
         with pytest.raises(BadBody):
             write_batch(
                 [Draft("meter", draft_id("m"), {**body, "rejected": rejected}, {})],
@@ -205,7 +217,9 @@ def test_a_batch_continues_the_chains_and_says_only_what_changed() -> None:
     with pytest.raises(AccountOverdrawn):
         write_batch([draft], origin=alpha.origin, first_index=0, at="2026-12-01T00:00:00Z", heads={(ALICE, "EUR"): START})
     with pytest.raises(UnknownType):
-        write_batch([Draft("gift", draft_id("g"), {}, {})], origin=alpha.origin, first_index=0, at="2026-12-01T00:00:00Z", heads={})
+        write_batch(
+            [Draft("gift", draft_id("g"), {}, {})], origin=alpha.origin, first_index=0, at="2026-12-01T00:00:00Z", heads={}
+        )
 
 
 def test_a_link_must_follow_its_head() -> None:
@@ -240,7 +254,13 @@ def test_amounts_and_accounts_go_both_ways() -> None:
     assert money.account("L:ops", "EUR") == "L:ops#EUR/6"
     assert money.parse_account(f"L:payee:{ALICE}#EUR/6") == money.Account("L:payee", ALICE, "EUR")
     assert money.parse_account("A:peer:beta.example:8443/ledger/1#EUR/6").detail == "beta.example:8443/ledger/1"
-    assert [money.in_units(amount) for amount in (0, 1, -1, 12_345_678, -12_000_000)] == ["0.000000", "0.000001", "-0.000001", "12.345678", "-12.000000"]
+    assert [money.in_units(amount) for amount in (0, 1, -1, 12_345_678, -12_000_000)] == [
+        "0.000000",
+        "0.000001",
+        "-0.000001",
+        "12.345678",
+        "-12.000000",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -269,6 +289,10 @@ def test_a_clawback_takes_and_an_accrual_gives() -> None:
         "deadline": "2027-01-01T00:00:00Z",
     }  # fmt: skip
     write("clawback", clawback, {payee: 10, hold: 20, "X:refund#EUR/6": -30})
-    for postings in ({payee: -10, hold: 40, "X:refund#EUR/6": -30}, {payee: 10, "X:refund#EUR/6": -10}, {"L:ops#EUR/6": 30, "X:refund#EUR/6": -30}):
+    for postings in (
+        {payee: -10, hold: 40, "X:refund#EUR/6": -30},
+        {payee: 10, "X:refund#EUR/6": -10},
+        {"L:ops#EUR/6": 30, "X:refund#EUR/6": -30},
+    ):
         with pytest.raises(AmountMismatch):
             write("clawback", clawback, postings)

@@ -11,7 +11,7 @@ import pytest
 
 from payouts.agreement import check_signed, parse_agreement
 from payouts.algorithms import find
-from payouts.ledger import container
+from payouts.ledger import canonical, container
 from payouts.ledger.__main__ import check_agreement, verify_identity_log
 from payouts.ledger.accounts_root import AccountsTree, Run, check_run, parse_leaf
 from payouts.ledger.chain import START, Head, Move, check_link, head_after
@@ -56,7 +56,12 @@ def judge_account_chain(case: dict[str, Any]) -> dict[str, Any]:
                 check_link(link, head, move)
                 heads[link.currency] = head_after(link, entry.leaf, head, move)
     amounts = ("balance", "held", "unclaimed")
-    return {"heads": {currency: {"seq": head.seq, "leaf": head.leaf, **{name: str(getattr(head, name)) for name in amounts}} for currency, head in heads.items()}}
+    return {
+        "heads": {
+            currency: {"seq": head.seq, "leaf": head.leaf, **{name: str(getattr(head, name)) for name in amounts}}
+            for currency, head in heads.items()
+        }
+    }
 
 
 def judge_accounts_root(case: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +155,30 @@ def _unpacked(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_settlement_code_is_frozen() -> None:
-    assert (vectors("settlement")["algorithm"], vectors("settlement")["code"]) == ("ad-impression/1", find("ad-impression/1").code)
+    assert (vectors("settlement")["algorithm"], vectors("settlement")["code"]) == (
+        "ad-impression/1",
+        find("ad-impression/1").code,
+    )
+
+
+def test_the_examples_of_the_pages_are_golden() -> None:
+    def page(name: str) -> str:
+        return (HERE.parents[3] / "docs" / "reference" / f"{name}.md").read_text()
+
+    def example(name: str) -> Any:
+        return json.loads(page(name).partition("```json\n")[2].partition("\n```")[0])
+
+    accrual = next(case for case in vectors("entry")["good"] if case["name"] == "6 accrue")
+    assert canonical.encode(example("ledger-format")).decode() == accrual["text"]
+    assert accrual["leaf"] in page("ledger-format")
+    assert vectors("checkpoint")["good"][1]["note"] in page("ledger-format")
+    assert canonical.encode(example("agreement-format")).decode() == vectors("agreement")["good"][1]["text"]
+    shown, whole = example("statement-format"), json.loads(container.unpack(b64decode(vectors("statement")["good"][0]["base64"])))
+    debtor = whole["debtors"][0]
+    assert shown["debtors"][0]["account_leaf"] == debtor["account_leaf"]
+    assert shown["debtors"][0]["account_proof"][0] == debtor["account_proof"][0]
+    assert debtor["checkpoint"].startswith(shown["debtors"][0]["checkpoint"].removesuffix("...\n"))
+    assert page("statement-format").count("VERIFIED") == 1
 
 
 def test_a_second_implementation_written_from_the_pages_agrees() -> None:

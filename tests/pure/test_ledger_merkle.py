@@ -67,7 +67,9 @@ def check_row(kind: str, row: dict[str, Any]) -> None:
         check_subtree_consistency(row["start"], row["end"], row["size"], proof, base64(row["root1"]), base64(row["root2"]))
 
 
-@pytest.mark.parametrize(("kind", "count"), [("inclusion", 98), ("consistency", 98), ("subtreeinclusion", 204), ("subtreeconsistency", 118)])
+@pytest.mark.parametrize(
+    ("kind", "count"), [("inclusion", 98), ("consistency", 98), ("subtreeinclusion", 204), ("subtreeconsistency", 118)]
+)
 def test_all_transparency_dev_vectors(kind: str, count: int) -> None:
     found = rows(kind)
     assert len(found) == count

@@ -238,7 +238,8 @@ def test_malformed_tlog_proofs_are_refused(data: bytes) -> None:
 def test_a_cosigned_tlog_proof_verifies_and_every_flipped_bit_is_refused() -> None:
     log, *witnesses = map(parse_vkey, OURS["vkeys"])
     policy = parse_policy(
-        "".join(f"witness w{number} {key}\n" for number, key in enumerate(witnesses)).encode() + b"group all all w0 w1\nquorum all\n"
+        "".join(f"witness w{number} {key}\n" for number, key in enumerate(witnesses)).encode()
+        + b"group all all w0 w1\nquorum all\n"
     )
     data = OURS["tlog_proof"].encode()
 

@@ -159,7 +159,12 @@ def test_every_flipped_bit_of_a_tile_or_bundle_is_seen() -> None:
                     check_tiles(MemoryTiles(files), head)
             elif path == "tile/0/000":
                 # The tile above stands for it in the root; a proof through the flipped hash fails.
-                assert tree_root(TreeReader(MemoryTiles({**files, "tile/1/000.p/1": b"".join([root_of(_split(flipped))])}), 260), 260) != head.root
+                assert (
+                    tree_root(
+                        TreeReader(MemoryTiles({**files, "tile/1/000.p/1": b"".join([root_of(_split(flipped))])}), 260), 260
+                    )
+                    != head.root
+                )
             else:
                 found = _entries_or_none(files)
                 assert found != entries

@@ -76,7 +76,9 @@ def policy_text(*lines: str) -> bytes:
 )
 def test_a_quorum_is_asked_for(lines: list[str], enough: list[int], too_few: list[int] | None) -> None:
     policy = parse_policy(policy_text(*lines))
-    assert {one.key.name for one in policy.check(head(5, "", *(OTHERS[number] for number in enough)))} == {OTHERS[number].name for number in enough}
+    assert {one.key.name for one in policy.check(head(5, "", *(OTHERS[number] for number in enough)))} == {
+        OTHERS[number].name for number in enough
+    }
     if too_few is not None:
         with pytest.raises(QuorumNotMet):
             policy.check(head(5, "", *(OTHERS[number] for number in too_few)))
@@ -89,7 +91,10 @@ def test_own_hosts_mirrors_and_auditors_do_not_count() -> None:
     twin = Signer("w0.example/witness/2", COSIGNATURE, b"\x08" * 32)
     signed = head(5, "", own, mirror, auditor, OTHERS[0], twin)
     assert [one.key.name for one in counted_cosignatures(signed)] == [OTHERS[0].name]
-    text = "".join(f"witness {one.name} {one.verifier}\n" for one in (own, mirror, auditor)) + f"group g any {own.name} {mirror.name} {auditor.name}\nquorum g\n"
+    text = (
+        "".join(f"witness {one.name} {one.verifier}\n" for one in (own, mirror, auditor))
+        + f"group g any {own.name} {mirror.name} {auditor.name}\nquorum g\n"
+    )
     with pytest.raises(QuorumNotMet):
         parse_policy(text.encode()).check(signed)
 
@@ -116,6 +121,13 @@ def test_malformed_policies_are_refused(data: bytes) -> None:
 def test_names_in_a_policy_are_opaque() -> None:
     policy = parse_policy(f"witness ünïcode {WITNESS.verifier} https://w.example\nquorum ünïcode\n".encode())
     assert policy.check(head(5, "", WITNESS))
+
+
+def test_names_that_are_not_utf_8_are_opaque_as_well() -> None:
+    policy = parse_policy(b"witness \xff\xfe %b\nquorum \xff\xfe\n" % str(WITNESS.verifier).encode())
+    assert policy.check(head(5, "", WITNESS))
+    with pytest.raises(MalformedPolicy):
+        parse_policy(b"log \xff%b\nquorum none\n" % str(LOG.verifier).encode())
 
 
 def test_the_exact_policy_of_a_statement_says_who_signed() -> None:
@@ -237,13 +249,26 @@ def test_a_witness_signs_what_extends_its_pin_and_nothing_else() -> None:
 def test_a_witness_refuses_what_is_not_signed_or_not_well_formed() -> None:
     stranger = Signer(LOG.name, ED25519, b"\x09" * 32)
     checkpoint = head(7).checkpoint
-    answer = judge(parse_request(body_of(0, sign_checkpoint(checkpoint, stranger))), pin=first_pin(LOG.name), log_keys=[LOG.verifier], signer=WITNESS, timestamp=9)
+    answer = judge(
+        parse_request(body_of(0, sign_checkpoint(checkpoint, stranger))),
+        pin=first_pin(LOG.name),
+        log_keys=[LOG.verifier],
+        signer=WITNESS,
+        timestamp=9,
+    )
     assert (answer.status, type(answer.error)) == (403, NoKnownSignature)
     forged = sign_checkpoint(checkpoint, LOG).replace(b"\n7\n", b"\n8\n")
-    answer = judge(parse_request(body_of(0, forged)), pin=first_pin(LOG.name), log_keys=[LOG.verifier], signer=WITNESS, timestamp=9)
+    answer = judge(
+        parse_request(body_of(0, forged)), pin=first_pin(LOG.name), log_keys=[LOG.verifier], signer=WITNESS, timestamp=9
+    )
     assert (answer.status, type(answer.error)) == (403, BadSignature)
     twice = add_signatures(head(7).data, [head(7).data.decode().splitlines()[-1]])
-    assert judge(parse_request(body_of(0, twice)), pin=first_pin(LOG.name), log_keys=[LOG.verifier], signer=WITNESS, timestamp=9).status == 400
+    assert (
+        judge(
+            parse_request(body_of(0, twice)), pin=first_pin(LOG.name), log_keys=[LOG.verifier], signer=WITNESS, timestamp=9
+        ).status
+        == 400
+    )
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,10 @@ def entries() -> dict[str, Any]:
         Draft("shutdown", draft_id("shutdown"), {"reason": "Wir schließen.", "until": "2027-01-31T00:00:00Z"}, {}),
     ]  # fmt: skip
     written = write_batch(more, origin=alpha.origin, first_index=LOG.edge.size, at="2026-12-01T11:00:00Z", heads={}).entries
-    good = [{"name": f"{entry.index} {entry.type}", "text": entry.data.decode(), "leaf": entry.leaf.hex()} for entry in (*LOG.entries, *written)]
+    good = [
+        {"name": f"{entry.index} {entry.type}", "text": entry.data.decode(), "leaf": entry.leaf.hex()}
+        for entry in (*LOG.entries, *written)
+    ]
 
     accrual, hold = first("accrue"), first("hold")
     dora = "Qm" + "1" * 44
@@ -151,7 +154,9 @@ def entries() -> dict[str, Any]:
         ("a balance below zero", accrual, put("accounts", 0, "balance_after", "-1"), "account_overdrawn"),
         ("a step of a payout without its link", first("payout.sent"), put("accounts", []), "account_link_missing"),
     ]  # fmt: skip
-    bad = [{"name": name, "text": _changed(entry.data, change).decode(), "error": error} for name, entry, change, error in changes]
+    bad = [
+        {"name": name, "text": _changed(entry.data, change).decode(), "error": error} for name, entry, change, error in changes
+    ]
     text = accrual.data.decode()
     bad += [
         {"name": "a space", "text": text.replace('","', '", "', 1), "error": "not_canonical"},
@@ -187,14 +192,23 @@ def account_chains() -> dict[str, Any]:
 
     own = [entry.data.decode() for entry in LOG.entries if any(link.scid == ALICE.scid for link in entry.links)]
     heads = {
-        currency: {"seq": head.seq, "leaf": head.leaf, "balance": str(head.balance), "held": str(head.held), "unclaimed": str(head.unclaimed)}
+        currency: {
+            "seq": head.seq,
+            "leaf": head.leaf,
+            "balance": str(head.balance),
+            "held": str(head.held),
+            "unclaimed": str(head.unclaimed),
+        }
         for (scid, currency), head in sorted(LOG.heads.items())
         if scid == ALICE.scid
     }
     bad: list[dict[str, Any]] = []
     for place in range(len(own)):
         rest = own[:place] + own[place + 1 :]
-        if any(json.loads(text)["accounts"][0]["currency"] == json.loads(own[place])["accounts"][0]["currency"] for text in own[place + 1 :]):
+        if any(
+            json.loads(text)["accounts"][0]["currency"] == json.loads(own[place])["accounts"][0]["currency"]
+            for text in own[place + 1 :]
+        ):
             bad.append(case(f"entry {place} left out", rest, error="account_sequence_broken"))
     swapped = [own[0], own[2], own[1], *own[3:]]
     bad.append(case("two entries swapped", swapped, error="account_sequence_broken"))
@@ -216,13 +230,21 @@ def account_chains() -> dict[str, Any]:
 
 def accounts_roots() -> dict[str, Any]:
     names = ("alice", "bob", "charlie", "dora", "erin")
-    leaves = [AccountLeaf(person(name).scid, currency, 3, 5_000_000 * place, place) for place, name in enumerate(names) for currency in ("EUR", "USD")]
+    leaves = [
+        AccountLeaf(person(name).scid, currency, 3, 5_000_000 * place, place)
+        for place, name in enumerate(names)
+        for currency in ("EUR", "USD")
+    ]
     tree = AccountsTree(leaves)
     body = tree.body()
     nodes = nodes_of(hashes(leaf.data() for leaf in tree.leaves))
 
     def case(name: str, scid: str, run: Run, **more: Any) -> dict[str, Any]:
-        document = {"index": run.index, "leaves": [leaf.document() for leaf in run.leaves], "proof": [to_base64(one) for one in run.proof]}
+        document = {
+            "index": run.index,
+            "leaves": [leaf.document() for leaf in run.leaves],
+            "proof": [to_base64(one) for one in run.proof],
+        }
         return {"name": name, "root": body["root"], "count": body["count"], "scid": scid, "run": document, **more}
 
     def cut(low: int, high: int) -> Run:
@@ -230,7 +252,10 @@ def accounts_roots() -> dict[str, Any]:
 
     accounts = [leaf.document() for leaf in tree.leaves]
     scids = sorted({leaf.scid for leaf in tree.leaves})
-    good = [case(f"the accounts of identity {place}", scid, tree.run(scid), accounts=accounts, blob=body["blob"]) for place, scid in enumerate(scids)]
+    good = [
+        case(f"the accounts of identity {place}", scid, tree.run(scid), accounts=accounts, blob=body["blob"])
+        for place, scid in enumerate(scids)
+    ]
     middle = tree.run(scids[2])
     richer = (middle.leaves[0], middle.leaves[1]._replace(balance=middle.leaves[1].balance + 1), *middle.leaves[2:])
     bad = [
@@ -243,10 +268,25 @@ def accounts_roots() -> dict[str, Any]:
         case("another balance", scids[2], Run(middle.index, richer, middle.proof), error="root_mismatch"),
         case("another place", scids[2], Run(middle.index + 1, middle.leaves, middle.proof), error="proof_too_long"),
         case("beyond the tree", scids[2], Run(8, middle.leaves, middle.proof), error="bad_tree_size"),
-        case("leaves in another order", scids[2], Run(middle.index, tuple(reversed(middle.leaves)), middle.proof), error="accounts_tree_unsorted"),
+        case(
+            "leaves in another order",
+            scids[2],
+            Run(middle.index, tuple(reversed(middle.leaves)), middle.proof),
+            error="accounts_tree_unsorted",
+        ),
         case("a hash too few", scids[2], Run(middle.index, middle.leaves, middle.proof[:-1]), error="proof_too_short"),
-        case("a hash too many", scids[2], Run(middle.index, middle.leaves, (*middle.proof, middle.proof[0])), error="proof_too_long"),
-        case("the proof of another tree", scids[2], Run(middle.index, middle.leaves, tuple(reversed(middle.proof))), error="root_mismatch"),
+        case(
+            "a hash too many",
+            scids[2],
+            Run(middle.index, middle.leaves, (*middle.proof, middle.proof[0])),
+            error="proof_too_long",
+        ),
+        case(
+            "the proof of another tree",
+            scids[2],
+            Run(middle.index, middle.leaves, tuple(reversed(middle.proof))),
+            error="root_mismatch",
+        ),
     ]
     return {"format": "accounts root", "good": good, "bad": bad}
 
@@ -264,8 +304,15 @@ def checkpoints() -> dict[str, Any]:
         return {"name": name, "note": note.decode(), "origin": alpha.origin, **keys, **more}
 
     said = {"size": head.size, "root": head.root.hex()}
-    signatures = [{"name": alpha.origin, "timestamp": 0}, {"name": beta.witness.name, "timestamp": WITNESSED_AT}, {"name": outside.name, "timestamp": WITNESSED_AT + 1}]
-    good = [case("signed by the log alone", plain, **said, signatures=signatures[:1]), case("cosigned by two", cosigned, **said, signatures=signatures)]
+    signatures = [
+        {"name": alpha.origin, "timestamp": 0},
+        {"name": beta.witness.name, "timestamp": WITNESSED_AT},
+        {"name": outside.name, "timestamp": WITNESSED_AT + 1},
+    ]
+    good = [
+        case("signed by the log alone", plain, **said, signatures=signatures[:1]),
+        case("cosigned by two", cosigned, **said, signatures=signatures),
+    ]
     stranger = Signer("stranger.example/witness/1", COSIGNATURE, seed("stranger"))
     late = cosign(head, beta.witness, 2**63)
     text = cosigned.decode()
@@ -274,7 +321,9 @@ def checkpoints() -> dict[str, Any]:
     unknown = case("a key nobody registered", plain)
     unknown["log_keys"] = ["alpha.example/ledger/1+00000000+" + str(alpha.ledger.verifier).split("+", 2)[2]]
     small = case("a key of small order", plain)
-    small["log_keys"] = [f"alpha.example/ledger/1+{sha256(b'alpha.example/ledger/1' + bytes([10, 1]) + bytes(32)).hexdigest()[:8]}+{to_base64(bytes([1]) + bytes(32))}"]
+    small["log_keys"] = [
+        f"alpha.example/ledger/1+{sha256(b'alpha.example/ledger/1' + bytes([10, 1]) + bytes(32)).hexdigest()[:8]}+{to_base64(bytes([1]) + bytes(32))}"
+    ]
     bad = [
         case("another size", text.replace(f"\n{head.size}\n", f"\n{head.size + 1}\n").encode(), error="bad_signature"),
         case("another time of a cosignature", text.replace(_b64_of(text, 2)[6:14], "AAAAAAAA").encode(), error="bad_signature"),
@@ -372,7 +421,14 @@ def agreements() -> dict[str, Any]:
         ("the other party's signature", {**own, "proof": [{**own["proof"][0], "proofValue": own["proof"][1]["proofValue"]}, own["proof"][1]]}, "bad_signature"),
     ]  # fmt: skip
     bad = [case(name, document, error=error) for name, document, error in changes]
-    bad.append(case("signed by an instance that the reader does not know", own, {ALICE.method: keys[ALICE.method]}, error="agreement_unsigned"))
+    bad.append(
+        case(
+            "signed by an instance that the reader does not know",
+            own,
+            {ALICE.method: keys[ALICE.method]},
+            error="agreement_unsigned",
+        )
+    )
     return {"format": "agreement", "good": good, "bad": bad}
 
 
@@ -529,7 +585,11 @@ def forks() -> dict[str, Any]:
     good = [case("at two sizes", two_sizes, sizes=[37, 50]), case("at one size", one_size, sizes=[37, 37])]
     bad = [
         case("the same checkpoint twice", {**one_size, "older": one_size["newer"]}, error="not_a_fork"),
-        case("a larger tree that begins with the smaller one", {**two_sizes, "older": signed(honest[:37]).data.decode()}, error="not_a_fork"),
+        case(
+            "a larger tree that begins with the smaller one",
+            {**two_sizes, "older": signed(honest[:37]).data.decode()},
+            error="not_a_fork",
+        ),
         case("a hash too few", {**two_sizes, "path": two_sizes["path"][:-1]}, error="not_a_fork"),
         case("hashes in another order", {**two_sizes, "path": two_sizes["path"][::-1]}, error="not_a_fork"),
         case("a path where none belongs", {**one_size, "path": two_sizes["path"]}, error="not_a_fork"),
@@ -537,7 +597,11 @@ def forks() -> dict[str, Any]:
         case("of another log", {**two_sizes, "origin": beta.origin}, error="wrong_origin"),
         case("a changed root", {**two_sizes, "newer": two_sizes["newer"].replace("\n50\n", "\n51\n")}, error="bad_signature"),
         case("of another type", {**two_sizes, "type": "spoon"}, error="bad_member"),
-        {**case("by a key that the reader does not know", two_sizes), "keys": [str(beta.ledger.verifier)], "error": "no_known_signature"},
+        {
+            **case("by a key that the reader does not know", two_sizes),
+            "keys": [str(beta.ledger.verifier)],
+            "error": "no_known_signature",
+        },
     ]
     return {"format": "fork", "good": good, "bad": bad}
 
@@ -548,7 +612,13 @@ def forks() -> dict[str, Any]:
 def settlements() -> dict[str, Any]:
     scids = sorted(one.scid for one in (ALICE, BOB, CHARLIE))
     default = {"parties": [], "shares": {table: dict(rows) for table, rows in offers.DEFAULT_SHARES.items()}}
-    duet = {"parties": scids[:2], "shares": {table: {scids[0]: 333_333, scids[1]: 333_334, "operating": 200_000, "reserve": 133_333} for table in offers.DEFAULT_SHARES}}
+    duet = {
+        "parties": scids[:2],
+        "shares": {
+            table: {scids[0]: 333_333, scids[1]: 333_334, "operating": 200_000, "reserve": 133_333}
+            for table in offers.DEFAULT_SHARES
+        },
+    }
     base: dict[str, Any] = {
         "period": "2026-11", "currency": "EUR", "pool": "ads",
         "campaigns": [{"campaign": "spring", "amount": "100000000"}, {"campaign": "autumn", "amount": "7"}],
@@ -582,7 +652,14 @@ def settlements() -> dict[str, Any]:
     good = []
     for name, change in variants:
         inputs = {**base, **change}
-        good.append({"name": name, "inputs": inputs, "outputs": algorithm.settle(inputs), "outputs_root": share_period(inputs, algorithm).outputs_root})
+        good.append(
+            {
+                "name": name,
+                "inputs": inputs,
+                "outputs": algorithm.settle(inputs),
+                "outputs_root": share_period(inputs, algorithm).outputs_root,
+            }
+        )
     wrong: list[tuple[str, dict[str, Any]]] = [
         ("an amount as number", {"carry": 11}),
         ("an amount below zero", {"operating_cost": "-1"}),
