@@ -1,5 +1,7 @@
 """Staff pages for the ledger and payouts: history is read-only; periods are approved and closed, peers are followed."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db import transaction
 from django.forms import ModelForm
@@ -196,7 +198,7 @@ class PeerLogAdmin(StaffAdmin):
         ),
     ]
 
-    def get_fields(self, request: HttpRequest, obj: PeerLog | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: PeerLog | None = None) -> Any:
         if obj is None:
             return ["url"]
         return ["origin", "url", "size", "root", "state", "seen_at", "is_witness", "saw_size", "note", "forked_at", "kept"]
