@@ -3,21 +3,15 @@
 Sources: RFC 7565 (acct), RFC 5891 (IDNA 2008) by the ``idna`` package with UTS-46, which is used everywhere a host is compared.
 """
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
-import idna
-
-from server.core import limits
+from server.core import hosts, limits
 from server.core.errors import Conflict, Invalid
 
 LOCAL_HANDLE = re.compile(rf"[A-Za-z0-9_]{{1,{limits.HANDLE_CHARACTERS_MAX}}}")
 # Wider than ours: Mastodon allows dots and dashes inside, PeerTube colons, bridges whole domain names.
 REMOTE_HANDLE = re.compile(r"[A-Za-z0-9_.~:\-]{1,255}")
-_HOST = re.compile(r"[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?)*")
-_FORBIDDEN_IN_HOST = set("%\\/@?#[] \t\r\n")
-_PORT_MAX = 65_535
 
 # Names that are pages, roles or protocol words somewhere, or that a reader would take for the staff.
 _RESERVED = """
@@ -59,31 +53,15 @@ def check_handle(handle: str) -> None:
 def canonical_host(text: str) -> str:
     """``text`` (``host`` or ``host:port``) in lower case as A-labels, without trailing dot and default port.
 
-    Raises Invalid for what is not a host name or address.
+    The spelling is that of ``core.hosts``, which ids, keys and peers are compared by. Raises Invalid for what is not a
+    host name or an IPv4 address.
     """
-    if not text or len(text) > limits.HOST_CHARACTERS_MAX or set(text) & _FORBIDDEN_IN_HOST:
+    if text.startswith("["):
         raise Invalid("This is not a host name.", field="host")
-    name, colon, port = text.partition(":")
-    name = _ascii_name(name.removesuffix("."))
-    if not colon:
-        return name
-    if not (port.isascii() and port.isdigit() and 0 < int(port) <= _PORT_MAX):
-        raise Invalid("This is not a host name.", field="host")
-    return name if int(port) in {80, 443} else f"{name}:{int(port)}"
-
-
-def _ascii_name(name: str) -> str:
     try:
-        return str(ipaddress.IPv4Address(name))
-    except ValueError:
-        pass
-    try:
-        ascii_name = idna.encode(name, uts46=True).decode().lower()
-    except idna.IDNAError as error:
+        return hosts.canonical_authority(text).removesuffix(":80")
+    except hosts.BadAddress as error:
         raise Invalid("This is not a host name.", field="host") from error
-    if not _HOST.fullmatch(ascii_name):
-        raise Invalid("This is not a host name.", field="host")
-    return ascii_name
 
 
 def parse_address(text: str) -> Address:
