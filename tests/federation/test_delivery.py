@@ -163,6 +163,7 @@ def test_a_pause_that_is_asked_for(world: World, says: Callable[..., str], serve
     owe(world, says(202, path="/users/x/inbox"), number=1)
     assert delivery.send_due() == 0
     assert Peer.objects.get(host=server.host()).failures == 0
+    says(202)
     with clock.moved(timedelta(minutes=31)):
         assert delivery.send_due() == 2
 
