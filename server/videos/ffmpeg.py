@@ -28,9 +28,9 @@ FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"
 
 SEGMENT_SECONDS = 2
 FRAMES_PER_SECOND_OUT_MAX = 60
-_FRAMES_PER_SECOND_DEFAULT = Fraction(30)
-# Fixed, so that the same upload gives the same bytes on every machine, and so that many cores do not mean much memory.
-ENCODER_THREADS = 4
+FRAMES_PER_SECOND_DEFAULT = Fraction(30)
+# Per decoder and encoder; fixed, so that a machine with many cores does not need much memory.
+THREADS = 4
 
 
 def container(head: bytes) -> str:

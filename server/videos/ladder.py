@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from server.videos import ffmpeg
-from server.videos.ffmpeg import FRAMES_PER_SECOND_OUT_MAX, SEGMENT_SECONDS, Probe
+from server.videos.ffmpeg import FRAMES_PER_SECOND_DEFAULT, FRAMES_PER_SECOND_OUT_MAX, SEGMENT_SECONDS, Probe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +74,13 @@ def transcode_argv(
 
     Progress goes to stdout. At most one second more than ``seconds_max`` is read, enough to see that it is too long.
     """
-    rate = min(probe.frames_per_second or Fraction(30), Fraction(FRAMES_PER_SECOND_OUT_MAX))
+    rate = min(probe.frames_per_second or FRAMES_PER_SECOND_DEFAULT, Fraction(FRAMES_PER_SECOND_OUT_MAX))
     argv = [
         binary, "-hide_banner", "-nostdin", "-y", "-loglevel", "error", "-nostats", "-stats_period", "1", "-progress", "pipe:1",
         # More than a tenth of broken frames is a broken file, not a scratch.
         "-max_error_rate", "0.1",
-        *ffmpeg.input_options(container_name), "-t", str(seconds_max + 1), "-i", f"file:{source}",
+        *ffmpeg.input_options(container_name), "-threads", str(ffmpeg.THREADS),
+        "-t", str(seconds_max + 1), "-i", f"file:{source}",
         "-filter_complex", _graph(probe, plans, rate), "-filter_complex_threads", "2",
     ]  # fmt: skip
     for number, plan in enumerate(plans):
@@ -88,23 +89,8 @@ def transcode_argv(
         out = f"[f=hls:{hls}:hls_segment_filename={media_of(plan)}]{playlist_of(plan)}"
         # The largest is encoded once and written twice.
         argv += ["-f", "tee", f"{out}|[f=mp4:movflags=+faststart:fflags=+bitexact]{MP4}" if plan is plans[0] else out]
-    return [
-        *argv,
-        "-map",
-        "[poster]",
-        "-frames:v",
-        "1",
-        *_CLEAN,
-        "-c:v",
-        "mjpeg",
-        "-q:v",
-        "4",
-        "-f",
-        "image2",
-        "-update",
-        "1",
-        POSTER,
-    ]
+    poster = ["-map", "[poster]", "-frames:v", "1", *_CLEAN, "-c:v", "mjpeg", "-q:v", "4", "-f", "image2", "-update", "1"]
+    return [*argv, *poster, POSTER]
 
 
 # No title, no place, no camera, no chapters, no subtitles, no data tracks, and no name of the program that wrote it.
@@ -147,7 +133,7 @@ def _encode(number: int, plan: Plan, *, silent: bool) -> list[str]:
     quality = plan.quality
     video = [
         "-map", f"[v{number}]", "-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high",
-        "-threads", str(ffmpeg.ENCODER_THREADS),
+        "-threads", str(ffmpeg.THREADS),
         "-crf", str(quality.crf), "-maxrate", f"{quality.video_kilobits_max}k", "-bufsize", f"{quality.video_kilobits_max}k",
         # Key frames at the same moments in every rung, and nowhere else, so that players may change rungs at each segment.
         "-force_key_frames", f"expr:gte(t,n_forced*{SEGMENT_SECONDS})", "-g", "600", "-sc_threshold", "0",

@@ -110,6 +110,7 @@ _COMPLAINTS = {
     "File too large": TOO_LARGE_RESULT,
     "Cannot allocate memory": TOO_MUCH_MEMORY,
     "Could not allocate memory": TOO_MUCH_MEMORY,
+    "malloc of size": TOO_MUCH_MEMORY,
     # A thread could not get its stack.
     "Resource temporarily unavailable": TOO_MUCH_MEMORY,
 }
