@@ -40,12 +40,12 @@ def give_missing_identities(*, count_max: int = 100) -> int:
 def expect_move(*, account: Account, by: Account, old_address: str) -> identities.Offer:
     """At the new home: make ``account`` ready to take over the identity of ``old_address``, which must have one.
 
-    Asks the old server who that is. Raises NotAllowed, NotFound, Invalid, Conflict and what ``discover_account`` raises.
+    Asks the old server who that is. Raises NotAllowed, NotFound, Invalid, Conflict and what ``ask_account`` raises.
     """
     check_may_act(by)
     if by.pk != account.pk:
         raise NotAllowed("This is not your account.")
-    old = actions.discover_account(address=old_address)
+    old = actions.ask_account(address=old_address)
     if old.is_local:
         raise Invalid("That account lives here already.", field="old_address")
     if not old.scid:
@@ -75,7 +75,7 @@ def move_away(*, account: Account, by: Account, to_address: str) -> Account:
     if account.moved_to_id is not None:
         raise WrongState("This account has moved already.")
     identity = identity_queries.by_scid(account.scid)
-    new = actions.discover_account(address=to_address)
+    new = actions.ask_account(address=to_address)
     if new.is_local:
         raise Invalid("That account lives here: there is nothing to move.", field="to_address")
     try:
@@ -88,7 +88,7 @@ def move_away(*, account: Account, by: Account, to_address: str) -> Account:
         if f'"scid":"{identity.scid}"'.encode() not in moved.partition(b"\n")[0]:
             raise NotFound(str(nobody_expects_us)) from nobody_expects_us
     # The new home's document names the old account by now.
-    new = actions.discover_account(address=to_address)
+    new = actions.ask_account(address=to_address)
     with transaction.atomic():
         identities.leave_home(identity=identity, data=moved)
         repoint_follows(old=account, new=new)
@@ -117,6 +117,9 @@ def receive_move(*, handle: str, body: bytes) -> Account:
         lines, grant = sent["log"], sent["grant"]
         if sent.keys() != {"log", "grant"} or not isinstance(grant, dict) or not all(isinstance(line, str) for line in lines):
             raise TypeError
+        # A name that is no text (half of a pair of surrogates, a NUL) is nobody's, in a database least of all.
+        if "\x00" in str(grant.get("nonce")) or not json.dumps(sent, ensure_ascii=False, allow_nan=False).encode():
+            raise ValueError
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise Invalid("A move has a log and a grant.") from error
     with transaction.atomic():

@@ -93,8 +93,7 @@ def create_campaign(  # noqa: PLR0913 (a campaign has this many parts)
     _check_name(name)
     if not headline.strip():
         raise Invalid("A slot needs a headline.", field="headline")
-    if urlsplit(link).scheme not in {"https", "http"} or not urlsplit(link).hostname:
-        raise Invalid("The link must be a web address.", field="link")
+    _check_link(link)
     if price_per_thousand <= 0:
         raise Invalid("The price must be more than nothing.", field="price_per_thousand")
     if last_day < first_day:
@@ -161,7 +160,9 @@ def record_impression(*, offer_id: uuid.UUID, viewer: Account | None, visible_ms
     if offer.billed_at is not None:
         return False
     campaign = offer.campaign
-    if campaign.state != "running" or not queries.is_funded(campaign):
+    # One impression of an advertiser after the other: two at once must not spend the same money, nor pass the cap.
+    Advertiser.objects.select_for_update().get(pk=campaign.advertiser_id)
+    if campaign.state != "running" or queries.has_seen_enough(campaign, viewer) or not queries.is_funded(campaign):
         return False
     work = offer.after
     metering.count_impression(
@@ -193,6 +194,16 @@ def _step(campaign: Campaign, step: str, by_staff: User) -> None:
 def _staff(user: User) -> None:
     if not (user.is_active and user.is_staff):
         raise NotAllowed("Only staff sells slots.")
+
+
+def _check_link(link: str) -> None:
+    try:
+        parts = urlsplit(link)
+        is_address = parts.scheme in {"https", "http"} and bool(parts.hostname)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise Invalid("The link must be a web address.", field="link")
 
 
 def _check_name(name: str) -> None:

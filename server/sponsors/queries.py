@@ -43,6 +43,14 @@ def is_funded(campaign: Campaign) -> bool:
     return funds(campaign.advertiser, campaign.currency).free >= -(-campaign.price_per_thousand // PER_THOUSAND)
 
 
+def has_seen_enough(campaign: Campaign, viewer: Account | None) -> bool:
+    """Was this campaign billed for ``viewer`` so often today that it is shown to her no more?"""
+    if viewer is None:
+        return False
+    since = clock.now() - timedelta(days=1)
+    return Offer.objects.filter(campaign=campaign, viewer=viewer, billed_at__gt=since).count() >= campaign.per_viewer_day_max
+
+
 def choose(viewer: Account | None) -> Campaign | None:
     """The running, funded campaign that was offered least lately, unless this viewer has seen enough of it today."""
     today = clock.now().date()
@@ -54,10 +62,8 @@ def choose(viewer: Account | None) -> Campaign | None:
     for campaign in sorted(running, key=lambda one: (lately.get(one.pk, 0), one.pk)):
         if campaign.video is not None and campaign.video.state != "published":
             continue
-        if viewer is not None:
-            shown = Offer.objects.filter(campaign=campaign, viewer=viewer, billed_at__gt=since).count()
-            if shown >= campaign.per_viewer_day_max:
-                continue
+        if has_seen_enough(campaign, viewer):
+            continue
         if is_funded(campaign):
             return campaign
     return None

@@ -84,7 +84,13 @@ class CampaignForm(forms.Form):
     headline = forms.CharField(max_length=80)
     text = forms.CharField(max_length=200, required=False)
     link = forms.URLField(max_length=2_000, assume_scheme="https")
-    video_id = forms.IntegerField(required=False, label="Clip", help_text="The number of a published video of this instance")
+    video_id = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=2**63 - 1,
+        label="Clip",
+        help_text="The number of a published video of this instance",
+    )
     image = forms.ImageField(required=False, help_text="Or a picture: JPEG, PNG or WebP")
     price = AmountField(label="Price for a thousand billable impressions, EUR")
     first_day = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}))
@@ -167,7 +173,10 @@ def _add_campaign(request: HttpRequest, form: forms.Form) -> str:
     values = form.cleaned_data
     picture = values.pop("image")
     video_id, price = values.pop("video_id"), values.pop("price")
-    video = Video.objects.filter(pk=video_id, state="published").first() if video_id else None
+    video = Video.objects.filter(pk=video_id, state="published", is_local=True).first() if video_id else None
+    if video_id and video is None:
+        form.add_error("video_id", "There is no published video of this instance with this number.")
+        raise Invalid("Nothing was written.")
     image_file = storage.put_bytes(picture.read(), _picture_kind(picture)) if picture and video is None else ""
     campaign = actions.create_campaign(
         **values, video=video, image_file=image_file, price_per_thousand=millionths(price), by_staff=request.user
