@@ -187,6 +187,8 @@ def _greet(python: str, data: Path) -> None:
     say(f"\nTributary is ready at {settings.ORIGIN}/   (data in {data})")
     if not User.objects.filter(is_superuser=True).exists():
         setting = f"TRIBUTARY_DATA_DIR={data} TRIBUTARY_ORIGIN={settings.ORIGIN}"
+        if settings.ALLOW_LOOPBACK:
+            setting += " TRIBUTARY_ALLOW_LOOPBACK=true"  # else an identity on this machine is refused
         say("Make the first administrator:")
         say(f"  {setting} {python} {BASE_DIR}/manage.py accounts create YOURNAME --admin --email YOU@EXAMPLE.ORG")
         say(f"Then sign in at {settings.ORIGIN}/admin/")
