@@ -1,6 +1,7 @@
 """Moving house: the account takes its identity along. The new home expects, the old one hands over, the new one receives."""
 
 import json
+from typing import Any
 
 from django.db import transaction
 
@@ -84,9 +85,7 @@ def move_away(*, account: Account, by: Account, to_address: str) -> Account:
         moved = signed.data
     except NotFound as nobody_expects_us:
         # Unless an earlier try of ours got through: then the new home serves the log of this very identity.
-        moved = _taken_already(new)
-        if f'"scid":"{identity.scid}"'.encode() not in moved.partition(b"\n")[0]:
-            raise NotFound(str(nobody_expects_us)) from nobody_expects_us
+        moved = _taken_already(new, scid=identity.scid, otherwise=nobody_expects_us)
     # The new home's document names the old account by now.
     new = actions.ask_account(address=to_address)
     with transaction.atomic():
@@ -99,9 +98,12 @@ def move_away(*, account: Account, by: Account, to_address: str) -> Account:
     return new
 
 
-def _taken_already(new: Account) -> bytes:
-    """The log as the new home serves it, where an earlier try got through. Raises what ``fetch_log`` raises."""
-    return resolver.fetch_log(f"{hosts.parse_url(new.uri).origin}/u/{new.handle}/did.jsonl")
+def _taken_already(new: Account, *, scid: str, otherwise: NotFound) -> bytes:
+    """The log as the new home serves it, where an earlier try got through; else raises ``otherwise``."""
+    data = resolver.fetch_log(f"{hosts.parse_url(new.uri).origin}/u/{new.handle}/did.jsonl")
+    if f'"scid":"{scid}"'.encode() not in data.partition(b"\n")[0]:
+        raise otherwise
+    return data
 
 
 def receive_move(*, handle: str, body: bytes) -> Account:
@@ -112,16 +114,7 @@ def receive_move(*, handle: str, body: bytes) -> Account:
     account = queries.local_by_handle(handle)
     if len(body) > MOVE_BYTES_MAX:
         raise Invalid("This is too large for a move.")
-    try:
-        sent = json.loads(body)
-        lines, grant = sent["log"], sent["grant"]
-        if sent.keys() != {"log", "grant"} or not isinstance(grant, dict) or not all(isinstance(line, str) for line in lines):
-            raise TypeError
-        # A name that is no text (half of a pair of surrogates, a NUL) is nobody's, in a database least of all.
-        if "\x00" in str(grant.get("nonce")) or not json.dumps(sent, ensure_ascii=False, allow_nan=False).encode():
-            raise ValueError
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise Invalid("A move has a log and a grant.") from error
+    lines, grant = _read_move(body)
     with transaction.atomic():
         if grant.get("actor") != account.uri:
             raise NotFound("This grant is for another account.")
@@ -134,3 +127,22 @@ def receive_move(*, handle: str, body: bytes) -> Account:
         account.save(update_fields=["scid", "also_known_as", "updated_at"])
         facts.record(AccountUpdated(account_id=account.pk))
     return account
+
+
+def _read_move(body: bytes) -> tuple[list[str], dict[str, Any]]:
+    """The log's lines and the grant of a hand-over. Raises Invalid for another shape."""
+    refusal = "A move has a log and a grant."
+    try:
+        sent = json.loads(body)
+        # Half of a pair of surrogates is no text: it raises here, and not in a database.
+        json.dumps(sent, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise Invalid(refusal) from error
+    if not isinstance(sent, dict) or sent.keys() != {"log", "grant"}:
+        raise Invalid(refusal)
+    lines, grant = sent["log"], sent["grant"]
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines) or not isinstance(grant, dict):
+        raise Invalid(refusal)
+    if "\x00" in str(grant.get("nonce")):
+        raise Invalid(refusal)
+    return lines, grant
