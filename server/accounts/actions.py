@@ -25,6 +25,7 @@ from server.identity.actions import create_identity
 
 __all__ = [
     "answer_follow",
+    "ask_account",
     "block",
     "close_account",
     "discover_account",
@@ -150,7 +151,12 @@ def discover_account(*, address: str) -> Account:
     except NotFound:
         if wanted.host == settings.HOST or Account.objects.filter(handle__iexact=wanted.handle, domain=wanted.host).exists():
             raise
-    account: Account = import_string(settings.ACCOUNT_RESOLVER)(str(wanted))
+    return ask_account(address=address)
+
+
+def ask_account(*, address: str) -> Account:
+    """The account at ``user@host[:port]`` as its own server describes it now. Raises as ``discover_account``."""
+    account: Account = import_string(settings.ACCOUNT_RESOLVER)(str(addresses.parse_address(address)))
     return account
 
 

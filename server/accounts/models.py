@@ -92,7 +92,7 @@ class Account(models.Model):
 
 
 class AccountKey(models.Model):
-    """A key pair the home server holds for one local account: RSA for servers that know only RSA, Ed25519 ``#home-n`` for the rest."""
+    """A key pair the home server holds for a local account: RSA for servers that know only RSA, Ed25519 ``#home-n`` else."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="keys")
     # The fragment of the key's id: main-key, home-1, ...

@@ -1,4 +1,4 @@
-"""Errors that tell three people three things: the log all, the caller a safe sentence and a status, the worker whether to try again."""
+"""Errors that tell three people three things: the log all, the caller a safe sentence and a status, the worker whether to retry."""
 
 
 class TributaryError(Exception):

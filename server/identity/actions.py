@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
+from nacl.signing import SigningKey
 
 from server.core import clock, facts, keys
 from server.core.errors import Conflict, Invalid, NotFound, WrongState
@@ -180,7 +181,7 @@ def arrive(*, data: bytes, grant: Mapping[str, Any]) -> Identity:
     return identity
 
 
-def _committed_root(identity: Identity, log: PolicyLog) -> Any:
+def _committed_root(identity: Identity, log: PolicyLog) -> SigningKey:
     for held in CustodyKey.objects.filter(identity=identity, role="root"):
         if keylog.key_hash(held.public) in log.head.parameters.next_key_hashes:
             return _open(held)
@@ -192,8 +193,8 @@ def _new_key(role: str) -> CustodyKey:
     return CustodyKey(role=role, public=pair.public, private_sealed=pair.private_sealed)
 
 
-def _open(held: CustodyKey) -> Any:
-    return queries.SigningKey(keys.unseal(held.private_sealed))
+def _open(held: CustodyKey) -> SigningKey:
+    return SigningKey(keys.unseal(bytes(held.private_sealed)))
 
 
 def _store(log: PolicyLog, *, known: Identity | None) -> Identity:

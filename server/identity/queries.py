@@ -41,7 +41,7 @@ def custody_key(identity: Identity, role: str, *, public: str | None = None) -> 
     found = held.order_by("-id").first()
     if found is None:
         raise WrongState("The keys of this identity are not held here.")
-    return SigningKey(keys.unseal(found.private_sealed))
+    return SigningKey(keys.unseal(bytes(found.private_sealed)))
 
 
 def home_of(*, handle: str, home_key: str) -> keylog.Home:

@@ -14,6 +14,7 @@ from server.identity.models import Identity
 OFFER_BYTES_MAX = 8 * limits.KIB
 ANSWER_BYTES_MAX = 64 * limits.KIB
 WAIT_SECONDS_MAX = 10
+OK = 200
 _OFFER_MEMBERS = {"v", "type", "nonce", "scid", "audience", "actor", "acct", "did", "homeKey", "userKey", "rootKeyHash"}
 
 
@@ -123,6 +124,6 @@ def _get(url: str, *, accept: str, size_bytes_max: int) -> bytes:
     answer = http.get(url, headers={"Accept": accept}, size_bytes_max=size_bytes_max, wait_seconds_max=WAIT_SECONDS_MAX)
     if answer.status in {404, 410}:
         raise NotFound(f"There is nothing at {url}.")
-    if answer.status != 200:
+    if answer.status != OK:
         raise Unavailable(f"{url} answers {answer.status}.")
     return answer.body

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from payouts import peers, periods, settlement
 from payouts.models import LogEntry, PeerLog, Period
 from payouts.store import read_head
+from server.accounts.models import User
 from server.core import clock, storage
 from server.core.errors import Invalid, NotAllowed, NotFound, TributaryError
 from server.sponsors import actions, queries
@@ -40,6 +41,12 @@ def needs_staff(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResp
         return view(request, *args, **kwargs)
 
     return guarded
+
+
+def staff_of(request: HttpRequest) -> User:
+    """Who of the staff is signed in; the views here have asked ``needs_staff``."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
 def millionths(units: Decimal) -> int:
@@ -149,7 +156,7 @@ def sponsors(request: HttpRequest) -> HttpResponse:
 
 
 def _add_advertiser(request: HttpRequest, form: forms.Form) -> str:
-    made = actions.create_advertiser(**form.cleaned_data, by_staff=request.user)
+    made = actions.create_advertiser(**form.cleaned_data, by_staff=staff_of(request))
     return f"{made} can book slots now."
 
 
@@ -164,7 +171,7 @@ def _fund(request: HttpRequest, form: forms.Form) -> str:
         reference=values["reference"],
         evidence=values["evidence"].read(EVIDENCE_BYTES_MAX + 1),
         id=values["id"],
-        by_staff=request.user,
+        by_staff=staff_of(request),
     )
     return f"Booked as entry {entry.index} of the ledger."
 
@@ -179,7 +186,7 @@ def _add_campaign(request: HttpRequest, form: forms.Form) -> str:
         raise Invalid("Nothing was written.")
     image_file = storage.put_bytes(picture.read(), _picture_kind(picture)) if picture and video is None else ""
     campaign = actions.create_campaign(
-        **values, video=video, image_file=image_file, price_per_thousand=millionths(price), by_staff=request.user
+        **values, video=video, image_file=image_file, price_per_thousand=millionths(price), by_staff=staff_of(request)
     )
     return f"{campaign.headline} is a draft. Run it when it is right."
 
@@ -201,7 +208,7 @@ def campaign_step(request: HttpRequest, name: str, step: str) -> HttpResponse:
     steps = {"run": actions.run_campaign, "stop": actions.stop_campaign}
     if step not in steps:
         raise NotFound("There is no such step.")
-    steps[step](campaign=campaign, by_staff=request.user)
+    steps[step](campaign=campaign, by_staff=staff_of(request))
     return done(request, to=reverse("staff_sponsors"), say=f"{campaign.headline} is {campaign.state} now.")
 
 
@@ -218,7 +225,7 @@ def all_periods(request: HttpRequest) -> HttpResponse:
                 name=name,
                 currency="EUR",
                 campaigns=queries.charges(name, "EUR"),
-                by=request.user.email,
+                by=staff_of(request).email,
                 operating_cost=millionths(form.cleaned_data["operating_cost"]),
             )
         except TributaryError as error:
@@ -246,7 +253,7 @@ def one_period(request: HttpRequest, pk: int) -> HttpResponse:
 @needs_staff
 def period_step(request: HttpRequest, pk: int, step: str) -> HttpResponse:
     """Approve, close or discard a planned period."""
-    period, by = get_object_or_404(Period, pk=pk), request.user.email
+    period, by = get_object_or_404(Period, pk=pk), staff_of(request).email
     if step == "discard":
         settlement.discard_plan(period=period, by=by)
         return done(request, to=reverse("staff_periods"), say="Discarded. What it had claimed is open again.")
