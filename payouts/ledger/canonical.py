@@ -63,7 +63,10 @@ def _is_flat(value: Any, levels: int) -> bool:
         return True
     if levels == 0:
         return False
-    return all(_is_flat(member, levels - 1) for member in value if type(member) is dict or type(member) is list)
+    for member in value:  # noqa: SIM110 - the plain loop is twice as fast, and every entry comes this way
+        if (type(member) is dict or type(member) is list) and not _is_flat(member, levels - 1):
+            return False
+    return True
 
 
 def _check(value: Any, depth: int) -> None:

@@ -73,7 +73,10 @@ def parse_entry(data: bytes, *, origin: str | None = None, index: int | None = N
     """The entry in canonical bytes, of this log and at this place when they are given. Raises the named error."""
     if len(data) > ENTRY_BYTES_MAX:
         raise EntryTooLarge(f"{len(data)} bytes")
-    document = canonical.decode(data, bytes_max=ENTRY_BYTES_MAX)
+    return _check(canonical.decode(data, bytes_max=ENTRY_BYTES_MAX), data, origin, index)
+
+
+def _check(document: Any, data: bytes, origin: str | None, index: int | None) -> Entry:
     check_members(document, MEMBERS, "entry")
     check_version(document)
     check_origin(document["origin"])
@@ -188,19 +191,22 @@ def write_batch(drafts: Sequence[Draft], *, origin: str, first_index: int, at: s
         keys = sorted(_touched(draft.type, draft.body, found))
         before = {key: after.get(key, START) for key in keys}
         links = [next_link(key, before[key], found.get(key, Move())) for key in keys]
-        entry = parse_entry(
-            canonical.encode({
-                "v": VERSION,
-                "origin": origin,
-                "index": first_index + number,
-                "type": draft.type,
-                "at": at,
-                "id": draft.id,
-                "body": draft.body,
-                "postings": [[name, format_amount(amount)] for name, amount in sorted(draft.postings.items())],
-                "accounts": [link.document() for link in links],
-            })
-        )  # fmt: skip
+        document = {
+            "v": VERSION,
+            "origin": origin,
+            "index": first_index + number,
+            "type": draft.type,
+            "at": at,
+            "id": draft.id,
+            "body": dict(draft.body),
+            "postings": [[name, format_amount(amount)] for name, amount in sorted(draft.postings.items())],
+            "accounts": [link.document() for link in links],
+        }
+        data = canonical.encode(document)
+        if len(data) > ENTRY_BYTES_MAX:
+            raise EntryTooLarge(f"{len(data)} bytes")
+        # The same judgement as on reading; the bytes need not be parsed to be compared with what they were made of.
+        entry = _check(document, data, None, None)
         for link in links:
             key = link.scid, link.currency
             after[key] = head_after(link, entry.leaf, before[key], found.get(key, Move()))

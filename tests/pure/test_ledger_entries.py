@@ -173,6 +173,14 @@ def test_an_entry_stands_in_its_log_and_place_only() -> None:
         parse_entry(entry.data + b" " * 4096)
 
 
+def test_what_does_not_fit_is_not_written() -> None:
+    body = {**entry_of("close").body, "entries": list(range(10**15, 10**15 + 256))}
+    with pytest.raises(EntryTooLarge):
+        write_batch(
+            [Draft("close", draft_id("c"), body, {})], origin=alpha.origin, first_index=1, at="2026-11-30T00:00:00Z", heads={}
+        )
+
+
 def test_a_repeated_tally_of_reasons_is_refused() -> None:
     body = {
         "period": "2026-11", "works": digest("w"), "views_root": digest("v"), "qualified": 5, "impressions": 2, "sessions": 1,
