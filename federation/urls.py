@@ -21,4 +21,5 @@ urlpatterns = [
     path(f"{_USER}/posts/<int:video_id>/shares", lists.shares),
     path(f"{_USER}/posts/<int:video_id>/replies", lists.replies),
     path(f"{_USER}/comments/<int:comment_id>", views.comment),
+    path(f"{_USER}/comments/<int:comment_id>/activity", views.comment_activity),
 ]

@@ -141,11 +141,24 @@ def _video(request: HttpRequest, video: Video | None) -> HttpResponse:
     return document(request, translate.note(video))
 
 
+def _comment(handle: str, comment_id: int) -> Comment | None:
+    rows = Comment.objects.select_related("account", "video__account", "parent__account")
+    return rows.filter(pk=comment_id, account__handle__iexact=handle, is_local=True).first()
+
+
+@require_safe
+def comment_activity(request: HttpRequest, handle: str, comment_id: int) -> HttpResponse:
+    """The Create of a local comment."""
+    row = _comment(handle, comment_id)
+    if row is None or row.deleted_at is not None or not accounts.is_active(row.account):
+        return problem(NotFound("There is no such activity."))
+    return document(request, announcing.create_comment(row))
+
+
 @require_safe
 def comment(request: HttpRequest, handle: str, comment_id: int) -> HttpResponse:
     """A local comment as a Note."""
-    rows = Comment.objects.select_related("account", "video__account", "parent__account")
-    row = rows.filter(pk=comment_id, account__handle__iexact=handle, is_local=True).first()
+    row = _comment(handle, comment_id)
     if row is None:
         return problem(NotFound("There is no such comment."))
     if row.deleted_at is not None or not accounts.is_active(row.account):

@@ -277,6 +277,7 @@ def test_a_comment_over_http(world: World, client: Client) -> None:
     comment = videos.comment(video=published(world.bob), by=world.alice, text="Nice")
     response = client.get(f"/users/alice/comments/{comment.pk}", headers=AS)
     assert response.json()["content"] == "<p>Nice</p>"
+    assert client.get(f"/users/alice/comments/{comment.pk}/activity", headers=AS).json()["id"] == f"{comment.uri}/activity"
     assert client.get(f"/users/bob/comments/{comment.pk}", headers=AS).status_code == 404
     assert client.get(f"/users/alice/comments/{comment.pk}", headers=BROWSER).status_code == 302
 
