@@ -140,7 +140,7 @@ def test_only_the_owner_moves_and_only_elsewhere(world: World, settings: Any, mo
         moving.expect_move(account=world.alice, by=world.alice, old_address=f"bob@{settings.HOST}")
     with pytest.raises(Invalid):
         moving.move_away(account=world.alice, by=world.alice, to_address=f"bob@{settings.HOST}")
-    monkeypatch.setattr(moving.actions, "discover_account", lambda *, address: world.dora)
+    monkeypatch.setattr(moving.actions, "ask_account", lambda *, address: world.dora)
     with pytest.raises(Invalid, match="no portable identity"):
         moving.expect_move(account=world.alice, by=world.alice, old_address="dora@peer.example")
     Account.objects.filter(pk=world.alice.pk).update(moved_to=world.dora)
