@@ -1,4 +1,4 @@
-"""Errors that tell three people three things: the log all, the caller a safe sentence and a status, the worker whether to retry."""
+"""Errors that tell three people three things: the log all, the caller a safe sentence and a status, a worker if it may retry."""
 
 
 class TributaryError(Exception):
