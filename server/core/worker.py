@@ -83,6 +83,10 @@ def run(task: Task) -> None:
         _bury(task, f"no subscriber {task.subscriber} for {task.fact} in this version")
         return
     fact_type, subscriber = found
+    if task.attempts > subscriber.tries_max:
+        # No error was ever noted: each try ended with its worker.
+        _bury(task, task.last_error or "the worker was killed at every try")
+        return
     assert task.lease_token is not None
     lease = Lease(task.id, task.lease_token, subscriber.lease_seconds)
     mark = _lease.set(lease)

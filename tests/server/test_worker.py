@@ -59,6 +59,14 @@ def test_a_claimed_task_is_nobody_elses_until_its_lease_ends() -> None:
     assert Tombstone.objects.count() == 1
 
 
+def test_a_task_that_kills_its_worker_every_time_is_buried_at_last() -> None:
+    task = record()
+    Task.objects.filter(id=task.id).update(attempts=1_000)
+    worker.work("default")
+    assert "killed at every try" in Task.objects.get(id=task.id).last_error
+    assert not Tombstone.objects.exists()
+
+
 def test_a_delayed_fact_waits() -> None:
     facts.record(wiring.Happened(number=1), delay_seconds=60)
     assert worker.work("default") == 0
