@@ -1,8 +1,9 @@
-"""Back up and restore an instance: database, secrets, media, uploads in progress.
+"""Back up and restore an instance: database, secrets, ledger, media, uploads in progress.
 
 A backup is a directory ``tributary-TIME`` with a manifest of every file's SHA-256. It appears under its name when it is
 whole, so a backup that was cut off is never taken for one. The database is copied first: what the copy names was stored
-before it and is copied after it.
+before it and is copied after it. That holds for the ledger too: its files may know more than the database, which then
+catches up, and never less.
 """
 
 import hashlib
@@ -22,6 +23,8 @@ from server.backup.errors import BackupError
 MANIFEST = "manifest.json"
 PREFIX = "tributary-"
 PIECE_BYTES = 1024 * 1024
+# What says how far the ledger is, the one shown to others first: it is written last.
+LEDGER_HEADS = ("1/checkpoint", "head")
 
 
 def make(to: Path) -> tuple[Path, list[str]]:
@@ -69,7 +72,10 @@ def check(backup: Path) -> list[str]:
 
 
 def restore(backup: Path) -> None:
-    """Put a backup in place of nothing: the data directory and the database must be empty. Raises BackupError."""
+    """Put a backup in place of nothing: the data directory and the database must be empty. Raises BackupError.
+
+    Only a ledger that outlived the rest stays, if it is as long as the one in the backup: what it signed is promised.
+    """
     manifest = _manifest(backup)
     if wrong := check(backup):
         raise BackupError("this backup is damaged: " + "; ".join(wrong[:10]))
@@ -77,6 +83,11 @@ def restore(backup: Path) -> None:
         msg = f"this backup is of {manifest['origin']}, not of {settings.ORIGIN}: an instance cannot change its address"
         raise BackupError(msg)
     targets = {"secrets": settings.SECRETS_DIR, "uploads": settings.UPLOAD_DIR, "media": settings.MEDIA_ROOT}
+    if (has_ledger := _ledger_size(settings.LEDGER_DIR)) is None:
+        targets["ledger"] = settings.LEDGER_DIR
+    elif has_ledger < (_ledger_size(backup / "ledger") or 0):
+        msg = f"{settings.LEDGER_DIR} is older than the backup: move it away first"
+        raise BackupError(msg)
     for target in targets.values():
         if any(path.is_file() for path in target.rglob("*")):
             msg = f"{target} is not empty: move it away first"
@@ -86,7 +97,7 @@ def restore(backup: Path) -> None:
     # Secrets before the database: a database whose keys cannot be opened must not look finished.
     for name in manifest["files"]:
         part, _, inside = name.partition("/")
-        if inside:
+        if inside and part in targets:
             _copy(backup / name, targets[part] / inside, private=part != "media")
     databases.load(backup / manifest["database"])
 
@@ -111,7 +122,7 @@ def _manifest(backup: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         msg = f"{backup} is not a backup: {error}"
         raise BackupError(msg) from error
-    parts = {"secrets", "uploads", "media"}
+    parts = {"secrets", "ledger", "uploads", "media"}
     paths = [Path(name) for name in manifest["files"] if name != manifest["database"]]
     unsafe = [path for path in paths if ".." in path.parts or path.parts[0] not in parts]
     if manifest.get("v") != 1 or unsafe:
@@ -122,14 +133,24 @@ def _manifest(backup: Path) -> dict[str, Any]:
 
 def _sources() -> Iterator[tuple[str, Path]]:
     """(name in the backup, file) of everything but the database."""
-    folders = {"secrets": settings.SECRETS_DIR, "uploads": settings.UPLOAD_DIR}
+    # The head of the ledger is copied before the files are even listed: all that it promises stood before it.
+    heads = [settings.LEDGER_DIR / name for name in LEDGER_HEADS]
+    yield from ((f"ledger/{path.relative_to(settings.LEDGER_DIR)}", path) for path in heads if path.exists())
+    folders = {"secrets": settings.SECRETS_DIR, "ledger": settings.LEDGER_DIR, "uploads": settings.UPLOAD_DIR}
     if not settings.S3_BUCKET:
         folders["media"] = settings.MEDIA_ROOT
     for part, folder in folders.items():
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(folder)
-            if path.is_file() and inside.parts[0] != "tmp":
+            passing = inside.parts[0] == "tmp" or inside.name.startswith(".")
+            if path.is_file() and not passing and not (part == "ledger" and str(inside) in {"lock", *LEDGER_HEADS}):
                 yield f"{part}/{inside.as_posix()}", path
+
+
+def _ledger_size(ledger: Path) -> int | None:
+    """How many entries the head of these files promises; None when there is no ledger."""
+    head = ledger / "head"
+    return int(json.loads(head.read_text())["size"]) if head.exists() else None
 
 
 def digest_of(path: Path) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from server.backup import archive
 from tests import services
 from tests.tidy.instance import HOST, manage
 from tests.tidy.tools import DEPLOY, ROOT, find
@@ -39,6 +41,7 @@ def _live(folder: Path, **more: str) -> dict[str, str]:
     manage(ROOT, variables, "migrate", "--noinput", "--verbosity", "0")
     argv = [sys.executable, "manage.py", *ACCOUNT]
     subprocess.run(argv, cwd=ROOT, env=variables, input="a long password\n", text=True, check=True, capture_output=True)
+    manage(ROOT, variables, "ledger", "status")
     name = _content_name(CONTENT)
     _put(folder / "media" / name, CONTENT)
     _put(folder / "media" / "tmp" / "passing", b"half")
@@ -66,9 +69,9 @@ def _rows(path: Path) -> list[str]:
 
 def _files(folder: Path) -> dict[str, bytes]:
     found = {}
-    for part in ("secrets", "media", "uploads"):
+    for part in ("secrets", "ledger", "media", "uploads"):
         found |= {str(path.relative_to(folder)): path.read_bytes() for path in (folder / part).rglob("*") if path.is_file()}
-    return {name: content for name, content in found.items() if "/tmp/" not in name}
+    return {name: content for name, content in found.items() if "/tmp/" not in name and name != "ledger/lock"}
 
 
 def _back_up(variables: dict[str, str], to: Path, *more: object) -> Path:
@@ -105,6 +108,8 @@ def test_what_comes_back_is_what_was_there(live: tuple[Path, dict[str, str]], tm
     for path in [other / "secrets", *(other / "secrets").iterdir(), other / "tributary.sqlite3", other]:
         assert path.stat().st_mode & 0o077 == 0, path
     manage(ROOT, new, "migrate", "--check")
+    assert "size: 0" not in manage(ROOT, new, "ledger", "status")
+    manage(ROOT, new, "ledger", "verify")
     # The private keys can be opened with the sealing key that came back, and the password is still the password.
     ask = (
         "from server.accounts.models import AccountKey, User; from server.core import keys; "
@@ -124,14 +129,16 @@ def test_a_damaged_backup_is_refused_and_nothing_is_touched(live: tuple[Path, di
         whole = path.read_bytes()
         for damaged in (bytes([whole[0] ^ 1]) + whole[1:], whole[:-1], None):
             path.unlink() if damaged is None else path.write_bytes(damaged)
-            other = tmp_path / "other"
-            done = _script("restore", _variables(other), backup)
-            assert done.returncode != 0
-            assert name in done.stderr
-            assert _script("restore", _variables(other), "--check", backup).returncode != 0
-            assert not other.exists()
-            path.write_bytes(whole)
-    assert _script("restore", _variables(tmp_path / "other"), "--check", backup).returncode == 0
+            assert [wrong.split()[0] for wrong in archive.check(backup)] == [name]
+        path.write_bytes(whole)
+    assert archive.check(backup) == []
+    # The scripts ask the same question.
+    path.write_bytes(whole + b"!")
+    for arguments in (["--check", backup], [backup]):
+        done = _script("restore", _variables(tmp_path / "other"), *arguments)
+        assert done.returncode != 0
+        assert name in done.stdout + done.stderr
+    assert not (tmp_path / "other").exists()
 
 
 def test_nothing_is_overwritten(live: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
@@ -156,6 +163,35 @@ def test_a_backup_belongs_to_its_address(live: tuple[Path, dict[str, str]], tmp_
     done = _script("restore", _variables(tmp_path / "other", TRIBUTARY_ORIGIN="https://other.example"), backup)
     assert done.returncode != 0
     assert "cannot change its address" in done.stderr
+
+
+def test_a_ledger_that_outlived_the_rest_is_kept_if_it_is_not_shorter(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    variables = _live(folder)
+    backup = _back_up(variables, tmp_path / "backups")
+    head = json.loads((backup / "ledger" / "head").read_text())
+    assert head["size"] > 0
+
+    # The database disk is gone, the ledger went on: what it signed since is promised, and the database catches up.
+    ask = "from server.core import worker; worker.work('ledger')"
+    manage(ROOT, variables, "shell", "--no-imports", "-c", ask)
+    grown = _files(folder)
+    assert json.loads(grown["ledger/head"])["size"] > head["size"]
+    other = tmp_path / "other"
+    shutil.copytree(folder / "ledger", other / "ledger")
+    done = _script("restore", _variables(other), backup)
+    assert done.returncode == 0, done.stderr
+    assert (other / "ledger" / "head").read_bytes() == grown["ledger/head"]
+    manage(ROOT, _variables(other), "ledger", "verify")
+
+    # A shorter one beside a longer backup would take back what was promised.
+    backup = _back_up(variables, tmp_path / "later")
+    shorter = tmp_path / "shorter"
+    _put(shorter / "ledger" / "head", json.dumps({**head, "size": head["size"] - 1}).encode())
+    done = _script("restore", _variables(shorter), backup)
+    assert done.returncode != 0
+    assert "is older than the backup" in done.stderr
+    assert not (shorter / "secrets").exists()
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "secrets/../../x", "elsewhere/x"])
