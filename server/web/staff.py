@@ -131,7 +131,7 @@ def sponsors(request: HttpRequest) -> HttpResponse:
     bound: dict[str, forms.Form] = {}
     if wanted in kinds:
         form_class, act = kinds[wanted]
-        form = bound[wanted] = form_class(request.POST, request.FILES)
+        form = bound[wanted] = form_class(request.POST, request.FILES, auto_id=f"id_{wanted}_%s")
         if form.is_valid():
             try:
                 say = act(request, form)
@@ -146,9 +146,17 @@ def sponsors(request: HttpRequest) -> HttpResponse:
             for row in Advertiser.objects.order_by("name")
         ],
         "forms": [
-            ("advertiser", "New advertiser", bound.get("advertiser") or AdvertiserForm()),
-            ("fund", "Book a payment", bound.get("fund") or FundForm(initial={"id": secrets.token_hex(16)})),
-            ("campaign", "New campaign", bound.get("campaign") or CampaignForm(initial={"first_day": today, "last_day": today})),
+            ("advertiser", "New advertiser", bound.get("advertiser") or AdvertiserForm(auto_id="id_advertiser_%s")),
+            (
+                "fund",
+                "Book a payment",
+                bound.get("fund") or FundForm(auto_id="id_fund_%s", initial={"id": secrets.token_hex(16)}),
+            ),
+            (
+                "campaign",
+                "New campaign",
+                bound.get("campaign") or CampaignForm(auto_id="id_campaign_%s", initial={"first_day": today, "last_day": today}),
+            ),
         ],
         "open_form": wanted,
     }
