@@ -58,6 +58,13 @@ def components(request: HttpRequest) -> HttpResponse:
         "liked_card": replace(card, liked=True, shared=True, follow_state="accepted"),
         "tiles": [card, replace(card, video=remote), replace(card, video=sample_video(blurhash="", caption=""))],
         "video": video,
+        "players": [
+            SimpleNamespace(name="is-playing"),
+            SimpleNamespace(name="is-muted is-paused"),
+            SimpleNamespace(name="is-waiting"),
+            SimpleNamespace(name="is-covered", cover=True),
+            SimpleNamespace(name="is-broken", error="This video cannot be played right now. Its server may be away."),
+        ],
         "thread": [Conversation(sample_comment(person, "My cat does this too. #river", 1), [answer])],
         "works": [SimpleNamespace(name=state, videos=[sample_video(state=state)]) for state in STATES],
     }

@@ -1,5 +1,7 @@
 """The pages people watch on: feed, video, profile, tag. Each reads, nothing here writes."""
 
+from dataclasses import replace
+
 from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -10,9 +12,11 @@ from django.views.decorators.http import require_safe
 
 from server.accounts import queries as accounts
 from server.accounts.models import Account
-from server.core import limits
-from server.core.errors import NotFound
+from server.core import clock, limits
+from server.feed import candidates
+from server.feed import cursor as cursors
 from server.feed import queries as feed_queries
+from server.feed.cursor import Cursor
 from server.videos import queries as videos
 from server.videos.models import Video
 from server.web import threads
@@ -67,11 +71,13 @@ def profile(request: HttpRequest, acct: str) -> HttpResponse:
     """A person, here or elsewhere, and her videos, newest first."""
     viewer = viewer_of(request)
     account = accounts.by_acct(acct)
-    shown = _shown_on_profile(account, viewer)
-    found, before = _tiles(shown, request.GET.get("before", ""))
+    relationship = accounts.relationship(viewer, account)
+    # Who muted somebody and still comes to her page wants to see her; the public list is the one without mutes.
+    shown = _shown_on_profile(account, None if relationship.muting and not relationship.blocking else viewer)
+    found, before = tiles(shown, request.GET.get("before", ""))
     context = {
         "account": account,
-        "relationship": accounts.relationship(viewer, account),
+        "relationship": relationship,
         "mine": viewer is not None and viewer.pk == account.pk,
         "cards": cards(found, viewer),
         "before": before,
@@ -90,7 +96,7 @@ def tag(request: HttpRequest, name: str) -> HttpResponse:
     viewer = viewer_of(request)
     wanted = name.lower()
     every = videos.visible_to(viewer).filter(hashtags__name=wanted)
-    found, before = _tiles(every, request.GET.get("before", ""))
+    found, before = tiles(every, request.GET.get("before", ""))
     context = {
         "name": wanted,
         "cards": cards(found, viewer),
@@ -155,12 +161,13 @@ def _shown_on_profile(account: Account, viewer: Account | None) -> QuerySet[Vide
     return videos.visible_to(viewer).filter(account=account)
 
 
-def _tiles(every: QuerySet[Video], before: str) -> tuple[list[Video], str]:
-    """A page of tiles and the text that fetches the next one; ids grow with time, so an id is the cursor."""
-    if before:
-        if not before.isascii() or not before.isdigit() or len(before) > 19:  # noqa: PLR2004
-            raise NotFound("There is no such page.")
-        every = every.filter(id__lt=int(before))
-    found = list(every.order_by("-id")[: TILES_COUNT + 1])
-    more = len(found) > TILES_COUNT
-    return found[:TILES_COUNT], str(found[TILES_COUNT - 1].pk) if more else ""
+def tiles(every: QuerySet[Video], before: str) -> tuple[list[Video], str]:
+    """A page of tiles, newest first, and the text that fetches the next one. Raises Invalid for a text we did not make."""
+    place = cursors.decode(before) if before else Cursor(as_of_us=candidates.microseconds(clock.now()))
+    found = list(candidates.older(every, place)[: TILES_COUNT + 1])
+    if len(found) <= TILES_COUNT:
+        return found, ""
+    last = found[TILES_COUNT - 1]
+    assert last.published_at is not None
+    behind = replace(place, after_us=candidates.microseconds(last.published_at), after_id=last.pk)
+    return found[:TILES_COUNT], cursors.encode(behind)

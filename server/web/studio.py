@@ -1,5 +1,6 @@
 """A maker's pages: upload, see how it goes, publish, edit, delete."""
 
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -13,9 +14,9 @@ from server.videos.models import Video
 from server.web import incoming
 from server.web.answers import done, door, page_or_fragment, wants_json
 from server.web.forms import UploadForm, WordsForm, put_error, upload_limits
-from server.web.pages import TILES_COUNT
 from server.web.viewers import needs_account
 
+WORKS_COUNT = 30
 VERBS = {
     "retry": (actions.retry_transcode, "Trying again."),
     "publish": (actions.publish, "Published."),
@@ -68,15 +69,16 @@ def _upload_refused(request: HttpRequest, form: UploadForm, status: int) -> Http
 def studio(request: HttpRequest, viewer: Account) -> HttpResponse:
     """My videos and how they are doing; our script asks for the list again while one is being prepared."""
     every = Video.objects.filter(account=viewer, is_local=True).exclude(state=states.DELETED)
-    found = list(every.order_by("-id")[: TILES_COUNT * 4])
+    before = request.GET.get("before", "")
+    older = every.filter(id__lt=int(before)) if before.isascii() and before.isdigit() else every
+    found = list(older.order_by("-id")[: WORKS_COUNT + 1])
+    more = len(found) > WORKS_COUNT
+    found = found[:WORKS_COUNT]
     context = {
         "videos": found,
         "is_working": any(video.state in {states.UPLOADING, states.PROCESSING} for video in found),
-        "totals": {
-            "views": sum(video.view_count for video in found),
-            "likes": sum(video.like_count for video in found),
-            "comments": sum(video.comment_count for video in found),
-        },
+        "before": found[-1].pk if more else None,
+        "totals": every.aggregate(views=Sum("view_count"), likes=Sum("like_count"), comments=Sum("comment_count")),
     }
     return page_or_fragment(request, "studio/studio.html", "studio/list.html", context)
 

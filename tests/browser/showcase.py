@@ -77,7 +77,7 @@ CLIPS = [
     ),
     Clip(
         "grass",
-        "otto",
+        "alice",
         f"crop=270:480:'700+30*t':230,{AUTUMN}",
         "Wind in the grass. That is all, that is the post. #slow",
         "Long grass the colour of copper, moving in the wind.",
@@ -107,7 +107,7 @@ CLIPS = [
     ),
     Clip(
         "close",
-        "mina",
+        "alice",
         f"crop=300:533:330:20,hflip,{GOLD}",
         "He knows exactly what he is doing. #bunny",
         "Close view of a rabbit who scratches behind his ear.",
@@ -127,7 +127,7 @@ CLIPS = [
     ),
     Clip(
         "flowers",
-        "erin",
+        "alice",
         "crop=240:427:'560+8*t':110,eq=saturation=1.4",
         "Somebody planted these. Thank you, somebody. #flowers #upstream",
         "Small yellow flowers between roots and grass.",
@@ -319,7 +319,7 @@ def settle(origin: str, folder: Path) -> dict[str, Account]:
 
 def workbench(alice: Account, folder: Path) -> None:
     """What alice has in her studio beside what is published: one in the making, one that failed, one held back."""
-    held = cut(CLIPS[3], folder)
+    held = cut(CLIPS[-1], folder)
     with held.open("rb") as stream:
         actions.upload_file(
             account=alice,

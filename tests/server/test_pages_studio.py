@@ -1,5 +1,6 @@
 """Upload and studio: what comes in, what is refused beside which field, and that a stranger learns nothing."""
 
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -182,6 +183,20 @@ def test_words_can_be_changed(world: World):
     video.refresh_from_db()
     assert (video.caption, video.alt_text, video.sensitive, video.comments_open) == ("New #words", "", False, False)
     assert alice.post(f"/videos/{video.pk}/edit", {"caption": "x" * 2_201}).status_code == 422
+
+
+def test_the_studio_has_pages_and_its_totals_count_all_of_them(world: World):
+    for number in range(32):
+        published(world.alice, caption=f"Number {number}.", like_count=1)
+    alice = signed_in(world.alice)
+    first = text(alice.get("/studio"))
+    assert first.count('<li class="work"') == 30
+    assert "<dt>Likes</dt><dd>32</dd>" in first
+    address = re.search(r'href="(/studio\?before=\d+)"', first)
+    assert address
+    second = text(alice.get(address[1]))
+    assert second.count('<li class="work"') == 2
+    assert "Older videos" not in second
 
 
 def test_strangers_cannot_touch_it(world: World):

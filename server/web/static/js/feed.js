@@ -166,11 +166,8 @@ tendKeys({
 
 document.addEventListener("visibilitychange", () => {
   if (!active) return;
-  const player = players.get(active);
-  if (document.hidden) {
-    player.report();
-    player.pause();
-  } else player.play();
+  if (document.hidden) players.get(active).sleep();
+  else players.get(active).wake();
 });
 addEventListener("pagehide", () => active && players.get(active).report());
 

@@ -87,8 +87,10 @@ export class Player {
     this.hls?.destroy();
     this.hls = null;
     if (!this.fallback || this.video.getAttribute("src") === this.fallback) return;
+    const at = this.video.currentTime;
     this.video.preload = "auto";
     this.video.src = this.fallback;
+    if (at > 0) this.video.currentTime = at;
     if (this.isWanted) this.start();
   }
 
@@ -125,6 +127,19 @@ export class Player {
   toggle() {
     if (this.video.paused) this.play({ asked: true });
     else this.pause({ byViewer: true });
+  }
+
+  /** The page is hidden: rest, and remember whether to go on. */
+  sleep() {
+    this.report();
+    this.slept = !this.video.paused;
+    if (this.slept) this.pause();
+  }
+
+  /** The page is seen again: go on if it played, stay still if the viewer had stopped it. */
+  wake() {
+    if (this.slept) this.play({ asked: true });
+    this.slept = false;
   }
 
   /** Give the memory back; the next `prepare` starts anew. */
@@ -182,7 +197,7 @@ export class Player {
     this.isCovered = false;
     this.stage.querySelector("[data-uncover]").remove();
     this.play({ asked: true });
-    this.video.focus();
+    this.stage.querySelector("[data-sound]")?.focus();
   }
 
   started() {

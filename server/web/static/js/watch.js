@@ -39,9 +39,7 @@ tendKeys({
 });
 
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    player.report();
-    player.pause();
-  }
+  if (document.hidden) player.sleep();
+  else player.wake();
 });
 addEventListener("pagehide", () => player.report());
