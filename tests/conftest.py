@@ -31,3 +31,8 @@ def _plain_static_names(settings: Any) -> None:
 def _fresh_ledger(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The ledger's files belong to the database, which a test leaves empty."""
     settings.LEDGER_DIR = tmp_path_factory.getbasetemp() / f"ledger-{uuid.uuid4().hex}"
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A function in a parameter is called by its name, not by its place in memory: two workers must agree on it."""
+    return getattr(val, "__name__", None) if callable(val) else None
