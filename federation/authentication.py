@@ -8,8 +8,7 @@ import hashlib
 import threading
 from datetime import timedelta
 
-from django.core.cache import cache
-
+from federation import budget
 from federation.fetch import Busy, fetch_actor
 from federation.fetch.actors import find
 from federation.models import Actor
@@ -110,7 +109,7 @@ def _sender(activity: Activity, claim: Claim) -> Actor:
     if known.fetched_at < clock.now() - timedelta(seconds=limits.ACTOR_KEY_CACHE_SECONDS) and _may_refetch(known):
         try:
             return _fetched(known.uri, seconds_old_max=limits.ACTOR_KEY_CACHE_SECONDS)
-        except BadSignature:
+        except (BadSignature, TooManyStrangers):
             # Her server is away for the moment (or she is gone and this is her farewell): the key we have must do.
             return known
     return known
@@ -138,16 +137,16 @@ def _refetched(actor: Actor) -> Actor:
 
 def _may_refetch(actor: Actor) -> bool:
     """At most one refetch of an actor in ``ACTOR_KEY_REFETCH_SECONDS_MIN``, in whatever process: bad signatures cost one GET."""
-    return cache.add(f"refetch:{actor.pk}", 1, limits.ACTOR_KEY_REFETCH_SECONDS_MIN)
+    return budget.once(f"refetch:{actor.pk}", limits.ACTOR_KEY_REFETCH_SECONDS_MIN)
 
 
 def _fetched(uri: str, *, seconds_old_max: float) -> Actor:
-    name = hashlib.sha256(uri.encode()).hexdigest()
-    if cache.get(f"no-key:{name}"):
+    name = f"no-key:{hashlib.sha256(uri.encode()).hexdigest()}"
+    if budget.is_remembered(name):
         raise BadSignature("key_not_available")
-    host = hosts.parse_url(uri).authority
-    cache.add(f"fetches:{host}", 0, 60)
-    if cache.incr(f"fetches:{host}") > FETCHES_PER_HOST_AND_MINUTE_MAX or not _fetches.acquire(blocking=False):
+    if not budget.spend(f"keys:{hosts.parse_url(uri).authority}", per_minute_max=FETCHES_PER_HOST_AND_MINUTE_MAX):
+        raise TooManyStrangers
+    if not _fetches.acquire(blocking=False):
         raise TooManyStrangers
     try:
         return fetch_actor(uri, seconds_old_max=seconds_old_max)
@@ -155,7 +154,7 @@ def _fetched(uri: str, *, seconds_old_max: float) -> Actor:
         raise
     except TributaryError as error:
         if not isinstance(error, Busy):
-            cache.set(f"no-key:{name}", 1, FAILURE_REMEMBERED_SECONDS)
+            budget.remember(name, FAILURE_REMEMBERED_SECONDS)
         raise BadSignature("key_not_available", f"the sender could not be looked up: {error}") from error
     finally:
         _fetches.release()

@@ -6,6 +6,8 @@ Nothing is sent here: ``delivery`` sends what is owed.
 
 from collections.abc import Iterable
 
+from django.db.models import Case, When
+
 from federation import announcing, tombstones
 from federation.delivery import drop_waiting, enqueue, refresh_waiting
 from federation.models import Actor
@@ -30,6 +32,9 @@ from server.videos.facts import (
 )
 from server.videos.models import Comment, Like, Share, Video
 
+# Actor.delivery_inbox, as the database says it.
+DELIVERY_INBOX = Case(When(shared_inbox="", then="inbox"), default="shared_inbox")
+
 
 def _followers(*owners: Account) -> set[str]:
     """The distinct inboxes in which the followers of these local accounts read."""
@@ -40,13 +45,13 @@ def _followers(*owners: Account) -> set[str]:
         account__suspended_at=None,
         gone_at=None,
     )
-    return {actor.delivery_inbox for actor in actors.only("inbox", "shared_inbox")}
+    return set(actors.values_list(DELIVERY_INBOX, flat=True).distinct())
 
 
 def _inboxes(*people: Account, personal: bool = False) -> set[str]:
     """The inboxes of these accounts, the local ones left out. ``personal``: what concerns nobody else on their servers."""
     actors = Actor.objects.filter(account__in=[account for account in people if not account.is_local], gone_at=None)
-    return {actor.inbox if personal else actor.delivery_inbox for actor in actors}
+    return set(actors.values_list("inbox" if personal else DELIVERY_INBOX, flat=True).distinct())
 
 
 # --- videos ---
@@ -231,6 +236,7 @@ def delete_account(fact: AccountDeleted) -> None:
     """Tell the followers, and everybody the account followed, that it is gone."""
     account = Account.objects.get(pk=fact.account_id)
     tombstones.bury(account.uri)
+    drop_waiting(sender=account, kinds=["Create", "Update", "Like", "Announce", "Follow", "Accept"])
     followed = Account.objects.exclude(domain="").filter(followers__follower=account)
     enqueue(
         activity=announcing.delete_person(account),

@@ -1,12 +1,16 @@
 """Rule R3: which embedded objects may be believed. Nothing here trusts what an activity says about others."""
 
+from federation import budget
 from federation.fetch import fetch_object
 from federation.fetch.documents import WrongDocument
 from federation.models import Actor
 from federation.wire.activities import Reference
 from federation.wire.objects import Note, read_note
 from server.core import hosts
-from server.core.errors import NotAllowed
+from server.core.errors import NotAllowed, Unavailable
+
+# Each may cost another server three requests: nobody points us at a victim.
+FETCHES_PER_SERVER_AND_MINUTE_MAX = 60
 
 
 def note_by(reference: Reference, author: Actor) -> Note:
@@ -20,9 +24,19 @@ def note_by(reference: Reference, author: Actor) -> Note:
         if note.attributed_to == author.uri:
             return note
         raise NotAllowed("the post is attributed to somebody else")
-    note = fetch_object(reference.uri)
+    note = fetch_for(author.peer.host, reference.uri)
     if note.uri != reference.uri:
         raise WrongDocument("the post has another id")
     if note.attributed_to != author.uri:
         raise NotAllowed("the post belongs to somebody else")
     return note
+
+
+def fetch_for(host: str, uri: str) -> Note:
+    """The post at ``uri``, which an activity from ``host`` names.
+
+    Raises Unavailable when that server has named too many lately, and whatever fetching raises.
+    """
+    if not budget.spend(f"fetches:{host}", per_minute_max=FETCHES_PER_SERVER_AND_MINUTE_MAX):
+        raise Unavailable("one server names too many posts that we do not know; later")
+    return fetch_object(uri)

@@ -16,6 +16,8 @@ from server.moderation import queries as moderation
 
 DELIVERED_KEPT = timedelta(days=7)
 DEAD_KEPT = timedelta(days=30)
+# A row beyond its time is still due for one last try, unless its host is paused for longer than this.
+EXPIRED_FOR = timedelta(days=2)
 
 
 def enqueue(
@@ -35,6 +37,7 @@ def enqueue(
     for inbox in sorted(set(inboxes)):
         by_host[hosts.parse_url(inbox).authority].append(inbox)
     open_until = dict(Peer.objects.filter(host__in=by_host, open_until__gt=moment).values_list("host", "open_until"))
+    refused = peers.own_hosts() | moderation.blocked_among(by_host)
     rows = [
         Delivery(
             activity_uri=activity["id"],
@@ -48,7 +51,7 @@ def enqueue(
             expires_at=moment + timedelta(seconds=ttl_seconds),
         )
         for host, of_host in by_host.items()
-        if host not in peers.own_hosts() and not moderation.is_domain_blocked(host)
+        if host not in refused
         for inbox in of_host
     ]
     Delivery.objects.bulk_create(rows, ignore_conflicts=True)
@@ -68,20 +71,23 @@ def refresh_waiting(*, activity: JsonObject, sender: Account) -> set[str]:
     return untried
 
 
-def drop_waiting(*, about: str, sender: Account, kinds: Iterable[str]) -> int:
-    """Give up what still waits about the object ``about`` because something newer says all there is to say.
+def drop_waiting(*, sender: Account, kinds: Iterable[str], about: str = "") -> int:
+    """Give up what still waits about the object ``about`` (or about anything) because something newer says all there is to say.
 
     A row that is being sent right now loses its lease: when that attempt fails it is not made again. Else an old
     Create could arrive after the Delete. Returns how many were given up.
     """
-    named = Q(activity_uri=about) | Q(activity_uri=f"{about}/activity") | Q(activity_uri__startswith=f"{about}#")
-    waiting = Delivery.objects.filter(named, sender=sender, state="waiting", kind__in=list(kinds))
+    waiting = Delivery.objects.filter(sender=sender, state="waiting", kind__in=list(kinds))
+    if about:
+        named = Q(activity_uri=about) | Q(activity_uri=f"{about}/activity") | Q(activity_uri__startswith=f"{about}#")
+        waiting = waiting.filter(named)
     return waiting.update(state="dead", last_error="overtaken by a newer activity", lease_token=None, lease_until=None)
 
 
 def forget_old() -> int:
-    """Forget deliveries that were made a week ago or given up a month ago. Returns how many."""
+    """Forget what was delivered a week ago or given up a month ago, and give up what is too old. Returns how many are gone."""
     moment = clock.now()
+    Delivery.objects.filter(state="waiting", expires_at__lt=moment - EXPIRED_FOR, lease_token=None).update(state="dead")
     made = Q(state="delivered", delivered_at__lt=moment - DELIVERED_KEPT)
     given_up = Q(state="dead", expires_at__lt=moment - DEAD_KEPT)
     deleted, _ = Delivery.objects.filter(made | given_up).delete()

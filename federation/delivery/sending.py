@@ -17,8 +17,10 @@ from federation.delivery import claiming, noting
 from federation.delivery.noting import Result
 from federation.keyring import Signer, signer_of
 from federation.models import Delivery
+from server.accounts.models import Account
 from server.core import http, limits
 from server.core.errors import NotFound, TributaryError
+from server.moderation import queries as moderation
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ LANE_FAILURES_MAX = 3
 LOOK_AGAIN_SECONDS = 0.5
 NOTED_TOGETHER = 50
 ANSWER_CHARACTERS_KEPT = 500
+# What a suspended account still sends.
+TAKING_BACK = frozenset({"Delete", "Undo", "Reject"})
 
 
 @dataclass(frozen=True)
@@ -82,22 +86,31 @@ def _take(results: "queue.SimpleQueue[Result]") -> list[Result]:
 def _lanes(rows: Sequence[Delivery], results: "queue.SimpleQueue[Result]") -> list[list[Parcel]]:
     """Rows that are sent one after the other: those of one sender to one inbox always, at most ``LANES_PER_HOST`` per host.
 
-    A row whose sender has no key here gets its result at once.
+    A row that must not be sent (any more) gets its result at once.
     """
-    signers: dict[int | None, Signer | NotFound] = {}
+    blocked = moderation.blocked_among({row.host for row in rows})
+    signers: dict[int | None, Signer | None] = {}
     lanes: dict[tuple[str, int], list[Parcel]] = defaultdict(list)
     for row in rows:
         if row.sender_id not in signers:
-            try:
-                signers[row.sender_id] = signer_of(row.sender)
-            except NotFound as error:
-                signers[row.sender_id] = error
+            signers[row.sender_id] = _signer(row.sender)
         signer = signers[row.sender_id]
-        if isinstance(signer, NotFound):
-            results.put(Result(row, text=f"{signer.code}: {signer}", permanent=True))
+        if row.host in blocked:
+            results.put(Result(row, text="domain_blocked: we have no dealings with that server any more", permanent=True))
+        elif signer is None:
+            results.put(Result(row, text="not_found: the sender has no key here", permanent=True))
+        elif row.sender is not None and row.sender.suspended_at is not None and row.kind not in TAKING_BACK:
+            results.put(Result(row, text="suspended: the sender may not act any more", permanent=True))
         else:
             lanes[row.host, hash((row.sender_id, row.inbox)) % LANES_PER_HOST].append(Parcel(row, signer, row.body.encode()))
     return list(lanes.values())
+
+
+def _signer(account: Account | None) -> Signer | None:
+    try:
+        return signer_of(account)
+    except NotFound:
+        return None
 
 
 def _send_lane(lane: Sequence[Parcel], results: "queue.SimpleQueue[Result]") -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from django.db import transaction
 
 from federation import reading, tombstones, trust
-from federation.fetch import fetch_actor, fetch_object
+from federation.fetch import fetch_actor
 from federation.handlers.outcomes import Handled, Ignored, Outcome
 from federation.models import Actor
 from federation.wire.activities import Create, Delete, Update
@@ -119,13 +119,13 @@ def _require_own_row(uri: str, sender: Account) -> None:
         raise NotAllowed("it belongs to somebody else")
 
 
-def discover(uri: str) -> Video | Ignored:
+def discover(uri: str, *, asked_by: Account) -> Video | Ignored:
     """The video at ``uri``, fetched from its own server and kept, or why not. Raises whatever fetching raises."""
     if locators.is_ours(uri) or queries.comment_by_uri(uri) is not None:
         return Ignored("it shares no video")
     if tombstones.is_buried(uri):
         return Ignored("it was deleted")
-    note = fetch_object(uri)
+    note = trust.fetch_for(asked_by.domain, uri)
     if note.in_reply_to:
         return Ignored("it shares a reply")
     author = fetch_actor(note.attributed_to).account

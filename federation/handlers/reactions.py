@@ -23,7 +23,7 @@ def on_announce(activity: Verified[Announce], sender: Account) -> Outcome:
     uri = activity.value.object_uri
     video = queries.by_uri(uri)
     if video is None:
-        found = discover(uri)
+        found = discover(uri, asked_by=sender)
         if isinstance(found, Ignored):
             return found
         video = found

@@ -226,6 +226,24 @@ def test_a_sender_without_a_key_does_not_hold_the_others_up(world: World, says: 
     assert list(Delivery.objects.order_by("id").values_list("state", flat=True)) == ["dead", "delivered"]
 
 
+def test_a_server_that_is_blocked_meanwhile(world: World, says: Callable[..., str], server: Server) -> None:
+    owe(world, says())
+    staff = User.objects.create_user("staff@example.org", "a long password", is_staff=True)
+    moderation.block_domain(domain="peer.localhost", by_staff=staff, reason="")
+    delivery.send_due()
+    assert server.posts() == []
+    assert Delivery.objects.get().state == "dead"
+
+
+def test_a_suspended_sender_only_takes_back(world: World, says: Callable[..., str], server: Server) -> None:
+    owe(world, says(), number=1)
+    owe(world, says(), number=2, kind="Delete")
+    Account.objects.filter(pk=world.alice.pk).update(suspended_at=clock.now())
+    delivery.send_due()
+    assert [json.loads(post.body)["type"] for post in server.posts()] == ["Delete"]
+    assert sorted(Delivery.objects.values_list("kind", "state")) == [("Create", "dead"), ("Delete", "delivered")]
+
+
 # --- time ---
 
 
@@ -269,9 +287,12 @@ def test_the_old_is_forgotten(world: World, says: Callable[..., str]) -> None:
         assert delivery.forget_old() == 0
     with clock.moved(timedelta(days=8)):
         assert delivery.forget_old() == 1
+    # What waits beyond its time because its host is paused ends too.
+    with clock.moved(timedelta(days=10)):
+        assert delivery.forget_old() == 0
+        assert sorted(Delivery.objects.values_list("state", flat=True)) == ["dead", "dead"]
     with clock.moved(timedelta(days=38)):
-        assert delivery.forget_old() == 1
-    assert Delivery.objects.get().state == "waiting"
+        assert delivery.forget_old() == 2
 
 
 # --- hosts ---
