@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,11 @@ def work() -> Callable[[], int]:
 def _no_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody outside is asked: every name but the loopback ones is unknown."""
 
-    def unknown(host: str, *_: object, **__: object) -> None:
+    real = socket.getaddrinfo
+
+    def unknown(host: str, *arguments: Any, **options: Any) -> object:
+        if host in {"localhost", "127.0.0.1", "::1"}:
+            return real(host, *arguments, **options)
         raise socket.gaierror(socket.EAI_NONAME, f"{host} is not known in tests")
 
     monkeypatch.setattr(reach.socket, "getaddrinfo", unknown)
