@@ -289,7 +289,7 @@ ACTIONS: list[tuple[str, str, Callable[[World], Model], Callable[[Any], bool]]] 
 ]
 
 
-@pytest.mark.parametrize(("label", "entry", "make", "done"), ACTIONS, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("label", "entry", "make", "done"), ACTIONS)
 def test_action(
     label: str, entry: str, make: Callable[[World], Model], done: Callable[[Any], bool], world: World, boss: Client
 ) -> None:
