@@ -12,13 +12,14 @@ from django.db import IntegrityError, transaction
 from federation import handlers
 from federation.authentication import NothingToDelete, authenticate
 from federation.facts import ActivityReceived
+from federation.fetch import learn_software
 from federation.models import Actor, InboxItem, SeenSignature
 from federation.peers import note_received
 from federation.wire import activities, json
 from federation.wire.activities import Activity, Other
 from federation.wire.signatures import BadSignature, Message, Signed
 from federation.wire.verified import SEAL, Verified
-from server.core import clock, facts, limits
+from server.core import clock, facts, hosts, limits
 from server.core.errors import TributaryError
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ def handle(fact: ActivityReceived) -> None:
         _finish(item, "failed", text)
     else:
         _finish(item, outcome.state, outcome.reason)
+        learn_software(item.actor.peer, hosts.origin(item.actor.uri))
 
 
 def _finish(item: InboxItem, state: str, reason: str) -> None:

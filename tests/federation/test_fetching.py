@@ -416,3 +416,47 @@ def test_a_post_with_an_author_elsewhere(server: Server) -> None:
 def test_the_clock_is_not_the_peers(server: Server) -> None:
     fetch.fetch_actor(server.person("erin").uri)
     assert abs((Actor.objects.get().fetched_at - clock.now()).total_seconds()) < 10
+
+
+# --- what runs there ---
+
+
+def nodeinfo(server: Server, document: Any, *, links: Any = None, path: str = "/nodeinfo/2.1") -> None:
+    rel = f"http://nodeinfo.diaspora.software/ns/schema/{path[-3:]}"
+    server.serve(
+        server.url("/.well-known/nodeinfo"),
+        {"links": [{"rel": rel, "href": server.url(path)}] if links is None else links},
+        content_type="application/json",
+    )
+    server.serve(server.url(path), document, content_type="application/json")
+
+
+def test_software_is_learnt_once(server: Server) -> None:
+    peer = Peer.objects.create(host=server.host())
+    nodeinfo(server, {"version": "2.1", "software": {"name": "tributary", "version": "1.0.0"}})
+    fetch.learn_software(peer, server.url(""))
+    peer.refresh_from_db()
+    assert (peer.software, peer.version) == ("tributary", "1.0.0")
+    asked = len(server.received)
+    fetch.learn_software(peer, server.url(""))
+    assert len(server.received) == asked
+
+
+@pytest.mark.parametrize(
+    ("document", "links"),
+    [
+        ({}, None), ({"software": "x"}, None), ({"software": []}, None), ({}, []), ({}, "x"), ({}, [5]), ({}, [{"rel": []}]),
+        ({}, [{"rel": "http://nodeinfo.diaspora.software/ns/schema/2.0", "href": "https://10.0.0.1/"}]),
+        ({}, [{"rel": "http://nodeinfo.diaspora.software/ns/schema/2.0", "href": "http://other.localhost/"}]),
+        ({}, [{"rel": "http://nodeinfo.diaspora.software/ns/schema/2.0", "href": 5}]),
+    ],
+)  # fmt: skip
+def test_software_that_is_not_said(server: Server, document: Any, links: Any) -> None:
+    peer = Peer.objects.create(host=server.host())
+    nodeinfo(server, document, links=links)
+    fetch.learn_software(peer, server.url(""))
+    peer.refresh_from_db()
+    assert peer.software == ""
+    asked = len(server.received)
+    fetch.learn_software(peer, server.url(""))
+    assert len(server.received) == asked
