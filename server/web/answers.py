@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from server.core.errors import NotAuthenticated, TributaryError
+from server.core.errors import NotAuthenticated, NotFound, TributaryError
 
 
 def wants_json(request: HttpRequest) -> bool:
@@ -56,12 +56,19 @@ def refused(request: HttpRequest, error: TributaryError) -> HttpResponse:
     return render(request, "errors/refused.html", {"error": error, "status": error.status}, status=error.status)
 
 
+def _refuse_nulls(request: HttpRequest) -> None:
+    """PostgreSQL cannot even look for a text with a NUL in it. Form fields refuse it by themselves."""
+    if "\x00" in request.path_info or any("\x00" in value for value in request.GET.values()):
+        raise NotFound("There is no such page.")
+
+
 def door(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Translate the errors that actions and queries raise on purpose; all others are bugs and go on."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         try:
+            _refuse_nulls(request)
             return view(request, *args, **kwargs)
         except NotAuthenticated as error:
             if wants_json(request):

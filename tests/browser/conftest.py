@@ -50,17 +50,12 @@ def _plain_static_names(settings: Any, _collected: None) -> None:
 
 @pytest.fixture
 def site(
-    request: pytest.FixtureRequest,
     settings: Any,
     tmp_path_factory: pytest.TempPathFactory,
     django_db_setup: None,
     django_db_blocker: Any,
 ) -> Iterator[Site]:
     """A site with an empty database."""
-    from django.db import connection
-
-    if connection.vendor != "sqlite":
-        request.getfixturevalue("transactional_db")
     with django_db_blocker.unblock(), own_database(Path(tmp_path_factory.mktemp("site"))), served() as port:
         settings.ORIGIN = f"http://localhost:{port}"
         settings.HOST = f"localhost:{port}"

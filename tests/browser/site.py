@@ -37,14 +37,13 @@ class QuietHandler(WSGIRequestHandler):
 
 @contextmanager
 def own_database(folder: Path) -> Iterator[None]:
-    """On SQLite: a file instead of memory, because the threads of one server cannot share a connection.
+    """An SQLite file instead of memory, because the threads of one server cannot share a connection.
 
     The tables are made once in a run; every test gets a copy of the empty file.
     """
     outer = connections["default"]
-    if outer.vendor != "sqlite":
-        yield
-        return
+    # Without this the tests would write into the database of that address.
+    assert outer.vendor == "sqlite", "the browser tests bring their own SQLite file: unset TRIBUTARY_DATABASE_URL"
     outer_settings = connections.settings["default"]
     own = copy.deepcopy(outer_settings)
     own["NAME"] = str(folder / "site.sqlite3")

@@ -147,7 +147,9 @@ def test_search_finds_people_tags_and_captions(client: Client, world: World):
     assert "Slow river" in text(client.get("/search?q=%23river"))
     assert 'href="/@alice"' in text(client.get("/search?q=ali"))
     assert "Nothing found" in text(client.get("/search?q=zzz"))
-    assert client.get("/search?q=" + "%00%ff<>'\"" * 50).status_code == 200
+    assert client.get("/search?q=" + "%ff<>'\"" * 50).status_code == 200
+    for address in ("/search?q=%00", "/tags/a%00b", "/@a%00b", "/@alice?before=%00", "/report/account/%00"):
+        assert client.get(address).status_code == 404, address
 
 
 def resolver(address: str) -> Account:
