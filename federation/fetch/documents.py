@@ -13,7 +13,7 @@ from federation.keyring import signer_of
 from federation.peers import require_welcome
 from federation.wire import json
 from federation.wire.json import JsonObject
-from server.core import hosts, http, limits
+from server.core import hosts, http, limits, worker
 from server.core.errors import Invalid, NotAllowed, NotFound, Unavailable
 
 AS_PROFILE = "https://www.w3.org/ns/activitystreams"
@@ -109,6 +109,8 @@ def follow(url: str, headers: Any, *, size_bytes_max: int) -> http.Answer:
 
     Raises Gone, Missing, Refused, Busy, WrongDocument, DomainBlocked, http.HttpError.
     """
+    # A handler may ask several slow servers in a row; each question alone is shorter than the lease of its task.
+    worker.renew()
     ends_at = time.monotonic() + limits.FETCH_SECONDS_MAX
     for _ in range(limits.REDIRECTS_MAX + 1):
         require_welcome(url)

@@ -16,7 +16,7 @@ from server.accounts import actions as accounts
 from server.accounts import queries as account_queries
 from server.accounts.models import Account
 from server.core import clock, hosts, locators
-from server.core.errors import NotAllowed
+from server.core.errors import NotAllowed, NotFound
 from server.videos import actions as videos
 from server.videos import queries
 from server.videos.models import Video
@@ -26,7 +26,8 @@ from server.videos.models import Video
 def one_at_a_time(author: Account) -> Iterator[None]:
     """One transaction in which nothing else that ``author`` sent is handled: her Create and Delete cannot pass each other."""
     with transaction.atomic():
-        Actor.objects.select_for_update().get(account=author)
+        # Evaluated for its lock alone.
+        list(Actor.objects.select_for_update().filter(account=author).values_list("pk", flat=True))
         yield
 
 
@@ -46,13 +47,18 @@ def _keep(note: Note, author: Account) -> Outcome:
     if note.visibility == "private":
         return Ignored("it is not public")
     if note.in_reply_to:
-        if not _is_known(note.in_reply_to):
-            return Ignored("it replies to nothing that we know")
-        videos.receive_remote_comment(account=author, remote=reading.comment(note))
-        return Handled()
+        return _keep_comment(note, author)
     if note.video is None:
         return Ignored("it has no video attached")
     videos.receive_remote(account=author, remote=reading.video(note, note.video))
+    return Handled()
+
+
+def _keep_comment(note: Note, author: Account) -> Outcome:
+    try:
+        videos.receive_remote_comment(account=author, remote=reading.comment(note))
+    except NotFound:
+        return Ignored("it replies to nothing that we know")
     return Handled()
 
 
