@@ -22,6 +22,7 @@ from server.accounts.remote import RemoteProfile, account_fields, one_line, para
 from server.core import clock, facts, keys, limits, locators
 from server.core.errors import Conflict, Invalid, NotAllowed, NotFound
 from server.identity.actions import create_identity
+from server.identity.models import Identity
 
 __all__ = [
     "answer_follow",
@@ -125,6 +126,9 @@ def receive_remote_account(*, profile: RemoteProfile) -> Account:
     """
     fields = account_fields(profile)
     known = Account.objects.select_for_update().filter(uri=profile.uri).first()
+    if known is not None and known.scid and Identity.objects.filter(scid=known.scid).exists():
+        # Whose log we keep stays who she is: a home that drops or swaps the identity cannot lead her followers astray.
+        del fields["scid"]
     if known is not None and known.deleted_at is not None:
         raise NotAllowed("This account was deleted.")
     try:
