@@ -405,3 +405,29 @@ def test_the_next_video_shows_its_first_frame_at_once(visit: Visit, site: Site, 
         reach(page, every[number])
     # The target is 300 ms; a busy machine may take one breath.
     assert sorted(waits)[1] <= 300, waits
+
+
+@pytest.mark.parametrize(
+    "screen",
+    [(320, 640), (390, 844), (768, 1024), (844, 390), (1280, 800), (1920, 1080)],
+    ids=lambda screen: f"{screen[0]}x{screen[1]}",
+)
+def test_the_picture_fills_its_stage_and_no_more(
+    visit: Visit, site: Site, people: World, tmp_path: Path, screen: tuple[int, int]
+):
+    site.video(people.alice, tmp_path)
+    site.video(people.alice, tmp_path, width=1280, height=720)
+    site.video(people.alice, tmp_path, width=720, height=720)
+    page = visit(people.bob, size="desktop", viewport={"width": screen[0], "height": screen[1]}, reduced_motion="reduce")
+    page.goto("/?tab=local")
+    sizes = page.evaluate(
+        """() => [...document.querySelectorAll("[data-player]")].map((stage) => {
+        const [outer, inner, slide] = [stage, stage.querySelector("video"), stage.closest("[data-slide]")].map((each) => each.getBoundingClientRect());
+        return [outer.width - inner.width, outer.height - inner.height, slide.width - outer.width, slide.height - outer.height].map(Math.round);
+    })"""
+    )
+    assert len(sizes) == 3
+    for across, down, beside, below in sizes:
+        assert (across, down) == (0, 0)
+        assert beside >= 0
+        assert below >= 0
