@@ -20,11 +20,14 @@ def wallet(request: HttpRequest, viewer: Account) -> HttpResponse:
     scid = viewer.scid or ""
     claims = queries.claims(scid) if scid else []
     totals: dict[str, int] = {}
+    waiting: dict[str, int] = {}
     for claim in claims:
         totals[claim.currency] = totals.get(claim.currency, 0) + claim.owed
+        waiting[claim.currency] = waiting.get(claim.currency, 0) + claim.unclaimed
     context = {
         "claims": claims,
         "totals": totals,
+        "waiting": {currency: amount for currency, amount in waiting.items() if amount},
         "earnings": queries.earnings(scid) if scid else [],
         "accepted": bool(scid) and agreements.is_accepted(scid),
         "has_statement": any(claim.is_ours and claim.as_of_index is not None for claim in claims),
