@@ -150,7 +150,12 @@ def record_impression(*, offer_id: uuid.UUID, viewer: Account | None, visible_ms
 
     Raises NotFound for an offer that was never made or is for another viewer, Invalid for one too old or seen too short.
     """
-    offer = Offer.objects.select_for_update().select_related("campaign__advertiser", "after__account").filter(pk=offer_id).first()
+    offer = (
+        Offer.objects.select_for_update(of=("self",))
+        .select_related("campaign__advertiser", "after__account")
+        .filter(pk=offer_id)
+        .first()
+    )
     if offer is None or offer.viewer_id != (viewer.pk if viewer is not None else None):
         raise NotFound("There is no such slot in your feed.")
     if visible_ms < VISIBLE_MS_MIN:
