@@ -8,7 +8,6 @@ import sys
 NAMES = {
     "start": "a second start of the embedded server until /readyz answers",
     "work": "background tasks a second on one worker, beside the bare rows",
-    "transcode": "a 30 s 1080x1920 clip through the whole job, beside the same ladder in one plain ffmpeg command",
 }
 
 
