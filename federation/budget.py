@@ -6,8 +6,8 @@ When the cache cannot be reached, everything is allowed: the limits protect othe
 import logging
 from collections.abc import Callable
 
+from django.conf import settings
 from django.core.cache import cache
-from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,15 @@ def is_remembered(name: str) -> bool:
 def _ask(question: Callable[[], bool], *, otherwise: bool) -> bool:
     try:
         return question()
-    except (RedisError, OSError):
+    except _cannot_be_reached():
         log.warning("cache not reached", exc_info=True)
         return otherwise
+
+
+def _cannot_be_reached() -> tuple[type[Exception], ...]:
+    """What a lost cache raises. The client of Redis is only loaded where it is in use."""
+    if not settings.REDIS_URL:
+        return (OSError,)
+    from redis.exceptions import RedisError
+
+    return (RedisError, OSError)

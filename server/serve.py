@@ -7,15 +7,19 @@ import argparse
 import contextlib
 import ctypes
 import fcntl
+import gc
 import hashlib
+import importlib
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 
@@ -25,16 +29,18 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 15
 RESTART_SECONDS_MAX = 30
 HEALTHY_SECONDS = 20
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
+# What the workers and the clock share: imported once, before they are forked and while the web process gets ready.
+PRELOADED = ("server.schedule", "celery.bin.celery", "celery.apps.worker")
 
 
 @dataclass
 class Child:
-    """A process we keep alive."""
+    """A process we keep alive: a fork of this one, which has the code of the instance in memory already."""
 
     name: str
-    argv: Sequence[str]
-    process: subprocess.Popen[bytes] | None = None
+    run: Callable[[], object]
+    process: BaseProcess | None = None
     started_at: float = 0.0
     deaths: int = 0
     start_again_at: float = field(default=0.0)
@@ -42,15 +48,25 @@ class Child:
     def start(self) -> None:
         """Start it in a process group of its own, so that nothing it started outlives it."""
         self.started_at = time.monotonic()
-        # Nothing else runs in this process, so code between fork and exec is safe here.
-        self.process = subprocess.Popen(self.argv, cwd=BASE_DIR, start_new_session=True, preexec_fn=_die_with_parent)  # noqa: PLW1509, S603
+        # Nothing else runs in this process, no thread and no connection, so that a fork of it is whole.
+        self.process = multiprocessing.get_context("fork").Process(target=self._become, args=(os.getpid(),), name=self.name)
+        self.process.start()
+
+    def _become(self, parent: int) -> None:
+        os.setsid()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        _take_name(self.name)
+        _die_with(parent)
+        gc.enable()
+        self.run()
 
     def mend(self) -> None:
         """Start it again when it has died; wait longer the more often it dies at once."""
         now = time.monotonic()
-        if self.process is not None and self.process.poll() is not None:
+        if self.process is not None and self.process.exitcode is not None:
             _signal_group(self.process, signal.SIGKILL)
-            say(f"{self.name} ended with {self.process.returncode}; starting it again")
+            say(f"{self.name} ended with {self.process.exitcode}; starting it again")
             self.deaths = self.deaths + 1 if now - self.started_at < HEALTHY_SECONDS else 1
             self.start_again_at = now + min(RESTART_SECONDS_MAX, 2 ** (self.deaths - 1) - 1)
             self.process = None
@@ -64,57 +80,78 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     # If this supervisor is killed outright, the kernel ends its children (Linux); elsewhere they end with the terminal.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it was killed before the kernel knew
+        sys.exit(1)
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+def _take_name(name: str) -> None:
+    """Be called ``name``, of at most 15 bytes, in lists of processes (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode())
+
+
+def _signal_group(process: BaseProcess, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
+        os.killpg(process.pid or 0, number)
 
 
-def children(python: str, bind: str, port: int, data: Path) -> list[Child]:
+def children(bind: str, port: int, data: Path) -> list[Child]:
     """The processes of an embedded instance."""
-    celery = [python, "-m", "celery", "-A", "server.celery", "--quiet"]
-    worker = [
-        *celery,
-        "worker",
-        "--pool",
-        "threads",
-        "--without-gossip",
-        "--without-mingle",
-        "--without-heartbeat",
-        "--loglevel",
-        "WARNING",
-    ]
-    gunicorn = [python, "-m", "gunicorn", "server.wsgi", "--bind", f"{bind}:{port}", "--worker-class", "gthread"]
+    worker = ["worker", "--pool=threads", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING"]
+    main = [*worker, "-Q", "default,federation,ledger,feed", "--concurrency", "4", "-n", f"main-{port}@localhost"]
+    transcode = [*worker, "-Q", "transcode", "--concurrency", "1", "-n", f"transcode-{port}@localhost"]
+    beat = ["beat", "--schedule", str(data / "beat-schedule"), "--pidfile=", "--loglevel", "WARNING"]
     return [
-        Child(
-            "web",
-            [
-                *gunicorn,
-                "--workers",
-                "1",
-                "--threads",
-                "8",
-                "--timeout",
-                "60",
-                "--keep-alive",
-                "15",
-                "--log-level",
-                "warning",
-                "--no-control-socket",
-            ],
-        ),
-        Child("worker", [*worker, "-Q", "default,federation,ledger,feed", "--concurrency", "4", "-n", f"main-{port}@localhost"]),
-        Child("transcode", [*worker, "-Q", "transcode", "--concurrency", "1", "-n", f"transcode-{port}@localhost"]),
-        Child("beat", [*celery, "beat", "--schedule", str(data / "beat-schedule"), "--pidfile=", "--loglevel", "WARNING"]),
+        Child(f"web:{port}", lambda: _gunicorn(f"{bind}:{port}")),
+        Child(f"worker:{port}", lambda: _celery(main)),
+        Child(f"transcode:{port}", lambda: _celery(transcode)),
+        Child(f"beat:{port}", lambda: _celery(beat)),
     ]
 
 
-def _prepare(data: Path) -> None:
+def _gunicorn(bind: str) -> None:
+    from gunicorn.app.base import BaseApplication
+
+    chosen = {
+        "bind": bind,
+        "worker_class": "gthread",
+        "threads": 8,
+        "timeout": 60,
+        "keepalive": 15,
+        "loglevel": "warning",
+        "control_socket_disable": True,
+        "post_worker_init": _warm_up,
+    }
+
+    class Web(BaseApplication):
+        def load_config(self) -> None:
+            for name, value in chosen.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> object:
+            from server.wsgi import application
+
+            return application
+
+    Web().run()
+
+
+def _warm_up(_worker: object) -> None:
+    # Django reads its addresses at the first request; here they are read while nobody waits for them.
+    threading.Thread(target=importlib.import_module, args=("server.urls",), daemon=True).start()
+
+
+def _celery(argv: list[str]) -> None:
+    from server.celery import app
+
+    app.start(argv=["--quiet", *argv])
+
+
+def _prepare() -> None:
     """Bring the database and the static files up to date."""
     import django
 
@@ -129,6 +166,12 @@ def _prepare(data: Path) -> None:
         call_command("migrate", interactive=False, verbosity=0)
     _collect_static()
     connection.close()
+
+
+def _preload() -> None:
+    for module in PRELOADED:
+        importlib.import_module(module)
+    gc.freeze()  # so that a collection in one process does not copy the memory it shares with the others
 
 
 def _collect_static() -> None:
@@ -210,12 +253,13 @@ def main() -> None:
         os.environ.setdefault("TRIBUTARY_ALLOW_LOOPBACK", "true")
         os.environ.setdefault("TRIBUTARY_LOG_FORMAT", "console")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "server.settings")
+    gc.disable()  # nothing of what is loaded now is ever garbage
     for made in ensure(data):
         say(f"Made {made} (keep it: it cannot be made again)")
     _refuse_busy_port(options.bind, options.port)
     with _only_server_of(data):
-        _prepare(data)
-        _supervise(children(sys.executable, options.bind, options.port, data), options.bind, options.port, data)
+        _prepare()
+        _supervise(children(options.bind, options.port, data), options.bind, options.port, data)
 
 
 def _supervise(processes: list[Child], bind: str, port: int, data: Path) -> None:
@@ -228,6 +272,8 @@ def _supervise(processes: list[Child], bind: str, port: int, data: Path) -> None
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     greeted = False
+    processes[0].mend()
+    _preload()
     while not stopping:
         for child in processes:
             child.mend()
@@ -241,8 +287,7 @@ def _supervise(processes: list[Child], bind: str, port: int, data: Path) -> None
         _signal_group(process, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     for process in running:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(max(0.1, deadline - time.monotonic()))
+        process.join(max(0.1, deadline - time.monotonic()))
         _signal_group(process, signal.SIGKILL)
     say("Stopped cleanly.")
 

@@ -36,9 +36,8 @@ def test_remember() -> None:
 @pytest.fixture
 def no_cache(settings: Any) -> None:
     """Redis is configured and away."""
-    settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": f"redis://127.0.0.1:{free_port()}"}
-    }
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}"
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": settings.REDIS_URL}}
 
 
 def test_without_a_cache_everything_is_allowed(no_cache: None) -> None:

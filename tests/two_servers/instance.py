@@ -127,21 +127,18 @@ class Instance:
         done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, input=typed)
         return done.stdout
 
-    def children(self, needle: str) -> list[int]:
-        """Process ids of this instance's own processes whose command line has ``needle``."""
+    def child(self, name: str) -> int:
+        """The process id of this instance's own process ``name`` (web, worker, transcode, beat)."""
         assert self.process is not None
-        found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
+        wanted = (f"PPid:\t{self.process.pid}\n", f"Name:\t{name}:{self.port}\n")
+        for status in Path("/proc").glob("[0-9]*/status"):
             try:
-                parents = (entry / "status").read_text()
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
+                told = status.read_text()
+            except OSError:  # it has just ended
                 continue
-            if needle in command and f"PPid:\t{self.process.pid}\n" in parents:
-                found.append(int(entry.name))
-        return found
+            if all(line in told for line in wanted):
+                return int(status.parent.name)
+        raise Failed(f"{self.name} has no process {name}")
 
     def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
         """Read this instance's own database, as a doubter with access to the machine would."""

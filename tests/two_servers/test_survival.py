@@ -41,10 +41,10 @@ def test_a_worker_killed_in_the_middle_of_a_transcode_loses_nothing(friends: tup
     maker, viewer = friends
     video = maker.upload(long_clip(tmp_path), caption="Survivor", alt_text="A rabbit")
     wait_for("progress", lambda: under_way(maker, video), seconds_max=60)
-    (worker,) = maker.instance.children("-Q transcode")
+    worker = maker.instance.child("transcode")
     os.kill(worker, signal.SIGKILL)
     published = maker.video_when(video["id"], "published", seconds_max=180)
-    assert worker not in maker.instance.children("-Q transcode")
+    assert maker.instance.child("transcode") != worker
     rungs = maker.instance.rows("SELECT name FROM videos_rendition WHERE video_id = ?", int(video["id"]))
     assert len(rungs) == 2
     wait_for("the video at the peer", lambda: stored_once(viewer.instance, published["uri"]))
@@ -53,18 +53,18 @@ def test_a_worker_killed_in_the_middle_of_a_transcode_loses_nothing(friends: tup
 def test_a_worker_killed_in_the_middle_of_a_delivery_loses_nothing(friends: tuple[Person, Person]) -> None:
     maker, viewer = friends
     video = maker.video_when(maker.upload(CLIP, caption="Before", alt_text="A rabbit", publish_when_ready=False)["id"], "ready")
-    (gunicorn,) = viewer.instance.children("gunicorn")
+    web = viewer.instance.child("web")
     # The peer holds connections open and answers nothing: deliveries hang in the middle.
-    os.killpg(gunicorn, signal.SIGSTOP)
+    os.killpg(web, signal.SIGSTOP)
     try:
         maker.api("POST", f"/videos/{video['id']}/publish")
         claimed = "SELECT id FROM federation_delivery WHERE kind = 'Create' AND state = 'waiting' AND lease_until IS NOT NULL"
         wait_for("a delivery under way", lambda: maker.instance.rows(claimed), seconds_max=30)
-        (worker,) = maker.instance.children("-Q default")
+        worker = maker.instance.child("worker")
         os.kill(worker, signal.SIGKILL)
     finally:
         time.sleep(1)
-        os.killpg(gunicorn, signal.SIGCONT)
+        os.killpg(web, signal.SIGCONT)
     uri = video["uri"]
     wait_for("the video at the peer", lambda: stored_once(viewer.instance, uri), seconds_max=180)
     items = viewer.instance.rows("SELECT state FROM federation_inboxitem WHERE kind = 'Create' AND uri LIKE ?", f"{uri}%")
