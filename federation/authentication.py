@@ -8,7 +8,6 @@ import hashlib
 import threading
 from datetime import timedelta
 
-from federation import budget
 from federation.fetch import Busy, fetch_actor
 from federation.fetch.actors import find
 from federation.models import Actor
@@ -19,7 +18,7 @@ from federation.wire.keys import BadKey, Key
 from federation.wire.signatures import BadSignature, Claim, Message, Signed
 from federation.wire.verified import Verified
 from server.accounts import queries
-from server.core import clock, hosts, limits
+from server.core import budget, clock, hosts, limits
 from server.core.errors import NotAllowed, TributaryError
 
 # Requests with unknown keys make us fetch: few at a time, few per server and minute, and each failure is remembered.

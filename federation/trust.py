@@ -1,12 +1,11 @@
 """Rule R3: which embedded objects may be believed. Nothing here trusts what an activity says about others."""
 
-from federation import budget
 from federation.fetch import fetch_object
 from federation.fetch.documents import WrongDocument
 from federation.models import Actor
 from federation.wire.activities import Reference
 from federation.wire.objects import Note, read_note
-from server.core import hosts
+from server.core import budget, hosts
 from server.core.errors import NotAllowed, Unavailable
 
 # Each may cost another server three requests: nobody points us at a victim.

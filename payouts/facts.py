@@ -17,3 +17,10 @@ class PeriodClosed(Fact):
     """The money of a period was shared."""
 
     period_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteHeard(Fact):
+    """Somebody showed a checkpoint of a log that we follow, and it is not plain that it goes together with what we know."""
+
+    heard_id: int

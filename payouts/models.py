@@ -6,7 +6,13 @@ only by ``log`` from them. Amounts are integers of 10^-6 of the currency unit.
 
 from django.db import models
 
+from payouts.peer_models import Dispute, HeardNote, PeerMirror
 from server.core import clock
+
+__all__ = [
+    "Acceptance", "AccountHead", "Agreement", "Balance", "Dispute", "EntryOfAccount", "HeardNote", "LogEntry",
+    "MeteredImpression", "MeteredView", "PeerClaim", "PeerLog", "PeerMirror", "Period", "SignedHead",
+]  # fmt: skip
 
 
 class LogEntry(models.Model):
@@ -205,6 +211,8 @@ class PeerLog(models.Model):
     cosignature = models.TextField(blank=True)
     # Do we show it our heads, to be cosigned?
     is_witness = models.BooleanField(default=True)
+    # Do we keep a copy of all its entries, and judge them?
+    is_mirrored = models.BooleanField(default=True)
     # How far it has seen our own log: a smaller head of ours would be a lie.
     saw_size = models.PositiveBigIntegerField(default=0)
     seen_at = models.DateTimeField(null=True, blank=True)
@@ -214,6 +222,9 @@ class PeerLog(models.Model):
     kept_note_b = models.BinaryField(null=True, blank=True)
     fork_proof = models.BinaryField(null=True, blank=True)
     forked_at = models.DateTimeField(null=True, blank=True)
+    # A person has read the conviction; the log stays frozen, the warning on the staff pages goes.
+    fork_acknowledged_by = models.CharField(max_length=254, blank=True)
+    fork_acknowledged_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=clock.now)
 
     def __str__(self) -> str:

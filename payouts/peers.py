@@ -1,16 +1,15 @@
 """Other instances' logs: follow them, hold what they say against what they said, cosign it; and show them ours."""
 
-import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
 
 from payouts import instance_keys, log, pins
+from payouts.discovery import find_ledger
 from payouts.facts import CheckpointSigned
 from payouts.ledger.__main__ import check_agreement, verify_identity_log
 from payouts.ledger.checkpoint import SignedCheckpoint, open_checkpoint
@@ -31,7 +30,6 @@ from server.core.errors import Invalid, TributaryError
 
 logger = logging.getLogger(__name__)
 
-NODEINFO = "http://nodeinfo.diaspora.software/ns/schema/2.1"
 ENTRY_BUNDLE_BYTES_MAX = TILE_WIDTH * (4096 + 2)
 ANSWER_BYTES_MAX = 16 * limits.KIB
 OK, NOT_FOUND, CONFLICT = 200, 404, 409
@@ -69,15 +67,13 @@ class HttpTiles:
 def follow_log(*, instance_origin: str) -> PeerLog:
     """Begin to follow the log of the instance at ``https://host``, and take its first checkpoint. Idempotent.
 
-    What is pinned is the genesis: later keys follow from it. Raises Invalid, PeerUnclear, HttpError, LedgerError.
+    What is pinned is the genesis: later keys follow from it. Raises Invalid, NoLedger, PeerUnclear, HttpError, LedgerError.
     """
     log.begin_log()
     base = instance_origin.rstrip("/")
-    told = _describe(base)
-    origin, url, vkey = (told.get(name) for name in ("origin", "url", "vkey"))
+    told = find_ledger(base)
+    origin, url, vkey = (told[name] for name in ("origin", "url", "vkey"))
     host = urlsplit(base).netloc.lower()
-    if not isinstance(origin, str) or not isinstance(url, str) or not isinstance(vkey, str):
-        raise PeerUnclear("This instance does not say where its ledger is.")
     if origin.partition("/")[0] != host or not url.startswith(f"{base}/") or origin == instance_keys.origin():
         raise Invalid("An instance can only show its own ledger, not another's or ours.")
     known = PeerLog.objects.filter(origin=origin).first()
@@ -221,32 +217,6 @@ def _check_pinned(peer: PeerLog, signed: SignedCheckpoint) -> None:
             raise Inconsistent(f"two roots at size {pin.size}")
         return
     check_consistency(at.size, at.root, pin.size, pin.root, proof_between(HttpTiles(peer.url), at.size, pin.size))
-
-
-def _describe(base: str) -> dict[str, Any]:
-    links = _get_json(f"{base}/.well-known/nodeinfo").get("links")
-    found = [one.get("href") for one in links or [] if isinstance(one, dict) and one.get("rel") == NODEINFO]
-    if not found or not isinstance(found[0], str) or not found[0].startswith(f"{base}/"):
-        raise PeerUnclear("This instance has no NodeInfo 2.1.")
-    metadata = _get_json(found[0]).get("metadata")
-    told = metadata.get("ledger") if isinstance(metadata, dict) else None
-    if not isinstance(told, dict):
-        raise PeerUnclear("This instance has no ledger, or has not begun it.")
-    return told
-
-
-def _get_json(url: str) -> dict[str, Any]:
-    answer = http.get(
-        url, headers={"Accept": "application/json"}, size_bytes_max=limits.WEBFINGER_BYTES_MAX,
-        wait_seconds_max=limits.FETCH_SECONDS_MAX,
-    )  # fmt: skip
-    try:
-        document = json.loads(answer.body) if answer.status == OK else None
-    except ValueError as error:
-        raise PeerUnclear(f"{url} is no JSON") from error
-    if not isinstance(document, dict):
-        raise PeerUnclear(f"{url}: status {answer.status}")
-    return document
 
 
 def _get_note(url: str) -> bytes:

@@ -1,23 +1,30 @@
 """What we know of another's log, and only ever extend: the pin, its compare-and-set, and the evidence when it is broken."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 from django.db import transaction
 
 from payouts import instance_keys
+from payouts.facts import NoteHeard
 from payouts.ledger.checkpoint import SignedCheckpoint, cosign, open_checkpoint
 from payouts.ledger.entries import parse_entry
 from payouts.ledger.errors import LedgerError, NotAFork
 from payouts.ledger.follower import Pin
 from payouts.ledger.fork import prove_fork
-from payouts.ledger.note import VerifierKey
+from payouts.ledger.note import VerifierKey, split_note
 from payouts.ledger.rotation import keys_of_genesis
 from payouts.ledger.statement import parse_statement
 from payouts.ledger.tiles import TileReader, TreeReader
-from payouts.ledger.witness import OK, Answer, Request, judge
-from payouts.models import PeerLog
-from server.core import clock
-from server.core.errors import Conflict, WrongState
+from payouts.ledger.witness import CONFLICT, FORBIDDEN, OK, UNPROCESSABLE, Answer, Request, judge
+from payouts.models import HeardNote, PeerLog
+from payouts.refusals import LogForked
+from server.core import budget, clock, facts
+from server.core.errors import Conflict
+
+# Notes of one log that are kept at a time; who signs more than this has said enough.
+HEARD_PER_LOG_MAX = 64
+HEARD_AGAIN_SECONDS = 3600
 
 
 def log_keys(peer: PeerLog) -> Sequence[VerifierKey]:
@@ -51,10 +58,14 @@ def move(peer: PeerLog, signed: SignedCheckpoint) -> None:
 
 
 @transaction.atomic
-def witness(request: Request) -> Answer:
-    """Answer add-checkpoint: judge, and store before the answer is given. The row lock makes check and store one step.
+def witness(request: Request) -> tuple[Answer, bool]:
+    """Answer add-checkpoint: judge, and store before the answer is given; and whether the pin moved.
 
-    A second root at one size convicts the log; both notes are kept and nothing of it is cosigned any more.
+    The row lock makes check and store one step.
+
+    A second root at one size convicts the log; both notes are kept and nothing of it is cosigned any more: its key is not
+    trusted from then on, which C2SP answers with 403. Other notes that its key signed and that we cannot place are judged later
+    (``gossip``), by looking at the tiles.
     """
     peer = PeerLog.objects.select_for_update().filter(origin=request.origin).first()
     answer = judge(
@@ -65,20 +76,47 @@ def witness(request: Request) -> Answer:
         timestamp=int(clock.now().timestamp()),
     )
     if peer is None or answer.signed is None:
-        return answer
-    checkpoint = answer.signed.checkpoint
+        return answer, False
     if peer.forked_at:
-        raise WrongState("This log has signed two histories. Nothing of it is cosigned.")
-    if checkpoint.size == peer.size and peer.size and checkpoint.root != bytes.fromhex(peer.root):
+        hear(peer, request.note, source="add-checkpoint")
+        return Answer(FORBIDDEN, f"{LogForked.code}: {LogForked()}\n", signed=answer.signed, error=LogForked()), False
+    checkpoint = answer.signed.checkpoint
+    has_other_root = checkpoint.size == peer.size and checkpoint.root != bytes.fromhex(peer.root)
+    if has_other_root and peer.size:
         keep_both(peer, answer.signed, None)
-    if answer.status == OK and not _store(peer, answer.signed, answer.body):
-        raise Conflict("Another checkpoint of this log was stored just now.")
-    return answer
+    elif answer.status == UNPROCESSABLE or (answer.status == CONFLICT and checkpoint.size < peer.size):
+        hear(peer, request.note, source="add-checkpoint")
+    # The same head again is stored already.
+    if answer.status == OK and checkpoint.size > peer.size and not _store(peer, answer.signed, answer.body):
+        # On PostgreSQL the row lock, on SQLite the write lock rules this out; if both failed, the rule of C2SP would not.
+        peer.refresh_from_db()
+        return Answer(CONFLICT, f"{peer.size}\n", signed=answer.signed), False
+    return answer, answer.status == OK and checkpoint.size > peer.size
+
+
+def hear(peer: PeerLog, note: bytes, *, source: str, tiles_url: str = "") -> HeardNote | None:
+    """Keep a note that the log's key signed until it was judged (records NoteHeard); None when it is known or there are too many.
+
+    The caller has verified the signature, so only the log itself can make us keep anything.
+    """
+    # The signatures under it change, what it says does not.
+    digest = sha256(split_note(note)[0].encode()).hexdigest()
+    if not budget.once(f"heard:{digest}", HEARD_AGAIN_SECONDS) or peer.heard.count() >= HEARD_PER_LOG_MAX:
+        return None
+    heard, made = HeardNote.objects.get_or_create(
+        peer=peer, digest=digest, defaults={"note": note, "source": source[:300], "tiles_url": tiles_url}
+    )
+    if made:
+        facts.record(NoteHeard(heard_id=heard.pk))
+    return heard if made else None
 
 
 @transaction.atomic
 def keep_both(peer: PeerLog, signed: SignedCheckpoint, reader: TileReader | None) -> None:
-    """Keep two notes that do not go together; when they cannot both be true, the proof that convicts the log too."""
+    """Keep two notes that do not go together; when they cannot both be true, the proof that convicts the log too.
+
+    A log is convicted once: the first proof stays, however many notes come after it.
+    """
     pinned = open_note(peer, bytes(peer.checkpoint))
     size = max(pinned.checkpoint.size, signed.checkpoint.size)
     changes: dict[str, object] = {"kept_note_a": pinned.data, "kept_note_b": signed.data}
@@ -91,7 +129,7 @@ def keep_both(peer: PeerLog, signed: SignedCheckpoint, reader: TileReader | None
         changes["error"] = error.code
     else:
         changes |= {"fork_proof": proof, "forked_at": clock.now(), "error": "forked"}
-    PeerLog.objects.filter(pk=peer.pk).update(**changes)
+    PeerLog.objects.filter(pk=peer.pk, forked_at=None).update(**changes)
 
 
 def _cosignature(signed: SignedCheckpoint) -> str:

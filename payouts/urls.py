@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payouts import views
+from payouts import peer_views, views
 
 urlpatterns = [
     path("ledger/1/checkpoint", views.checkpoint),
@@ -11,5 +11,12 @@ urlpatterns = [
     path("ledger/1/blob/<str:digest>", views.blob),
     path("ledger/1/statement/<str:scid>", views.statement, name="ledger-statement"),
     path("ledger/witness/add-checkpoint", views.add_checkpoint),
-    path("ledger/peers/<str:digest>/checkpoint", views.peer_checkpoint),
+    path("ledger/peers/<str:digest>/checkpoint", peer_views.checkpoint),
+    path("ledger/peers/<str:digest>/mirrored", peer_views.mirrored),
+    path("ledger/peers/<str:digest>/tile/<path:path>", peer_views.tile),
+    path("ledger/peers/<str:digest>/blob/<str:name>", peer_views.blob),
+    path("ledger/peers/<str:digest>/branches/<str:branch>/mirrored", peer_views.mirrored),
+    path("ledger/peers/<str:digest>/branches/<str:branch>/tile/<path:path>", peer_views.tile),
+    path("ledger/forks/<str:digest>", peer_views.fork),
+    path("ledger/disputes/<str:digest>", peer_views.dispute),
 ]

@@ -10,27 +10,19 @@ from django.views.decorators.http import require_POST, require_safe
 from payouts import pins, queries, statements, store
 from payouts.ledger.errors import LedgerError
 from payouts.ledger.witness import REQUEST_BYTES_MAX, parse_request
-from payouts.models import LogEntry, PeerLog
+from payouts.models import LogEntry
+from payouts.replies import BINARY, FOR_EVER, NEVER, SHORTLY, TEXT, refusal, reply
+from server.core import budget, limits
 from server.core.errors import NotFound, TributaryError
 
-TEXT = "text/plain; charset=utf-8"
-BINARY = "application/octet-stream"
-# What stands under a number or a hash never changes.
-FOR_EVER = "public, max-age=31536000, immutable"
-SHORTLY = "public, max-age=5"
-NEVER = "no-store"
+
+class AskedInVain(TributaryError):
+    """You have asked in vain too often. Wait a minute."""
+
+    code, status = "asked_in_vain", 429
+
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-
-
-def _answer(body: bytes | str, content_type: str, *, cache: str = NEVER, status: int = 200) -> HttpResponse:
-    headers = {"Cache-Control": cache, "Access-Control-Allow-Origin": "*", "X-Content-Type-Options": "nosniff"}
-    return HttpResponse(body, content_type=content_type, status=status, headers=headers)
-
-
-def _refusal(error: LedgerError | TributaryError) -> HttpResponse:
-    status = error.status if isinstance(error, TributaryError) else 400
-    return _answer(f"{error.code}: {error}\n", TEXT, status=status)
 
 
 @require_safe
@@ -38,17 +30,17 @@ def checkpoint(request: HttpRequest) -> HttpResponse:
     """The newest signed head, with the cosignatures it has."""
     note = store.published_checkpoint()
     if not note:
-        return _refusal(NotFound("This ledger has not begun."))
-    return _answer(note, TEXT, cache=SHORTLY)
+        return refusal(NotFound("This ledger has not begun."))
+    return reply(note, TEXT, cache=SHORTLY)
 
 
 @require_safe
 def tile(request: HttpRequest, path: str) -> HttpResponse:
     """A tile or entry bundle (C2SP tlog-tiles)."""
     try:
-        return _answer(queries.tile_file(f"tile/{path}"), BINARY, cache=FOR_EVER)
+        return reply(queries.tile_file(f"tile/{path}"), BINARY, cache=FOR_EVER)
     except LedgerError as error:
-        return _answer(f"{error.code}\n", TEXT, status=404)
+        return reply(f"{error.code}\n", TEXT, status=404)
 
 
 @require_safe
@@ -56,8 +48,8 @@ def entry(request: HttpRequest, index: int) -> HttpResponse:
     """The bytes of one entry."""
     found = LogEntry.objects.filter(index=index).first()
     if found is None:
-        return _refusal(NotFound("There is no such entry."))
-    return _answer(bytes(found.data), "application/json", cache=FOR_EVER)
+        return refusal(NotFound("There is no such entry."))
+    return reply(bytes(found.data), "application/json", cache=FOR_EVER)
 
 
 @require_safe
@@ -66,9 +58,9 @@ def blob(request: HttpRequest, digest: str) -> HttpResponse:
     try:
         if not _DIGEST.fullmatch(digest):
             raise NotFound("There is no such blob here.")
-        return _answer(store.read_blob(digest, public=True), BINARY, cache=FOR_EVER)
+        return reply(store.read_blob(digest, public=True), BINARY, cache=FOR_EVER)
     except TributaryError as error:
-        return _refusal(error)
+        return refusal(error)
 
 
 @require_safe
@@ -77,8 +69,8 @@ def statement(request: HttpRequest, scid: str) -> HttpResponse:
     try:
         data = statements.build(scid)
     except TributaryError as error:
-        return _refusal(error)
-    answer = _answer(data, "application/gzip")
+        return refusal(error)
+    answer = reply(data, "application/gzip")
     answer["Content-Disposition"] = f'attachment; filename="statement-{sha256(data).hexdigest()[:12]}.json.gz"'
     return answer
 
@@ -86,20 +78,24 @@ def statement(request: HttpRequest, scid: str) -> HttpResponse:
 @csrf_exempt
 @require_POST
 def add_checkpoint(request: HttpRequest) -> HttpResponse:
-    """The witness (C2SP tlog-witness): another log shows its new head and gets our cosignature."""
-    body = request.read(REQUEST_BYTES_MAX + 1)
+    """The witness (C2SP tlog-witness): another log shows its new head and gets our cosignature.
+
+    Only the holder of a log's key can make a pin move. Everybody else is counted: whoever asks in vain too often waits.
+    """
+    who = request.META.get("REMOTE_ADDR", "")
+    if budget.is_remembered(f"witness:{who}"):
+        return refusal(AskedInVain("You have asked in vain too often. Wait a minute."), headers={"Retry-After": "60"})
     try:
-        answer = pins.witness(parse_request(body))
+        answer, moved = pins.witness(parse_request(request.read(REQUEST_BYTES_MAX + 1)))
     except (LedgerError, TributaryError) as error:
-        return _refusal(error)
+        _count_in_vain(who)
+        return refusal(error)
+    if not moved:
+        _count_in_vain(who)
     # The cosignature is only said after its transaction is committed.
     return HttpResponse(answer.body, status=answer.status, content_type=answer.content_type, headers={"Cache-Control": NEVER})
 
 
-@require_safe
-def peer_checkpoint(request: HttpRequest, digest: str) -> HttpResponse:
-    """The newest head of another log that we accepted, with our cosignature. ``digest``: SHA-256 of its origin."""
-    for peer in PeerLog.objects.exclude(size=0):
-        if sha256(peer.origin.encode()).hexdigest() == digest:
-            return _answer(bytes(peer.checkpoint) + peer.cosignature.encode(), TEXT, cache=SHORTLY)
-    return _refusal(NotFound("This log is not followed here."))
+def _count_in_vain(who: str) -> None:
+    if not budget.spend(f"witness-in-vain:{who}", per_minute_max=limits.WITNESS_IN_VAIN_PER_MINUTE_MAX):
+        budget.remember(f"witness:{who}", 60)

@@ -33,6 +33,8 @@ MEDIA_ROOT = Path(env.str("TRIBUTARY_MEDIA_DIR", default=str(DATA_DIR / "media")
 UPLOAD_DIR = DATA_DIR / "uploads"
 # The files of the ledger; a restored backup must never be older than these.
 LEDGER_DIR = DATA_DIR / "ledger"
+# Of each ledger that is mirrored here.
+LEDGER_MIRROR_BYTES_MAX: int = env.int("TRIBUTARY_LEDGER_MIRROR_BYTES_MAX", default=20 * limits.GIB)
 # Media may be served from a host of its own; empty means from this one.
 MEDIA_ORIGIN: str = env.str("TRIBUTARY_MEDIA_ORIGIN", default="").rstrip("/")
 MEDIA_URL = f"{MEDIA_ORIGIN}/media/"

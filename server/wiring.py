@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 from federation import delivery, identities, inbox, outbox
 from federation.facts import ActivityReceived
-from payouts import accounts_root, metering, peers
+from payouts import accounts_root, gossip, metering, mirror, peers
 from payouts import identities as ledger_identities
-from payouts.facts import CheckpointSigned, PeriodClosed
+from payouts.facts import CheckpointSigned, NoteHeard, PeriodClosed
 from server.accounts import moving
 from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered, FollowRequested, FollowWithdrawn
 from server.core.facts import Fact, Subscriber
@@ -64,6 +64,7 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     ],
     HomeMoved: [_federation(outbox.announce_move)],
     CheckpointSigned: [Subscriber(function=peers.push, queue="ledger", atomic=False)],
+    NoteHeard: [Subscriber(function=gossip.judge, queue="ledger", atomic=False)],
     PeriodClosed: [],
     ViewCounted: [Subscriber(function=metering.on_view, queue="ledger")],
     ActivityReceived: [Subscriber(function=inbox.handle, queue="federation", atomic=False)],
@@ -85,6 +86,8 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "forget_old_view_marks": (viewing.forget_old_marks, 3600.0),
     "fail_given_up_transcodes": (jobs.fail_given_up, 300.0),
     "refresh_peers": (peers.refresh_all, 60.0),
+    "mirror_peers": (mirror.mirror_all, 60.0),
+    "compare_peers": (gossip.compare_with_peers, 60.0),
     # Written once a day however often it is asked for.
     "commit_accounts": (accounts_root.commit_today, 3600.0),
 }

@@ -3,12 +3,11 @@
 import logging
 from collections.abc import Mapping
 
-from federation import budget
 from federation.fetch.documents import WrongDocument, follow
 from federation.models import Peer
 from federation.wire import fields, json
 from federation.wire.json import JsonObject
-from server.core import hosts, limits
+from server.core import budget, hosts, limits
 from server.core.errors import TributaryError
 
 log = logging.getLogger(__name__)

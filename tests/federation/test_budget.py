@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from federation import budget, trust
+from federation import trust
 from federation.models import InboxItem
+from server.core import budget
 from server.videos.models import Share, Video
 from tests.federation.stranger import Server, dora
 from tests.services import free_port

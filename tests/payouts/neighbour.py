@@ -25,6 +25,11 @@ class Neighbour:
         self.log = Log(self.instance)
         self.note: bytes | None = None
         self.statements: dict[str, bytes] = {}
+        self.blobs: dict[str, bytes] = {}
+        # Paths (without /) of its other files: its copies of others' logs, for one.
+        self.shown: dict[str, bytes] = {}
+        # Where it says its ledger is: in NodeInfo, in its actor's document, or nowhere.
+        self.tells = "nodeinfo"
         # Of the logs that it witnesses: origin -> (keys, pin), and the note it last cosigned.
         self.pins: dict[str, tuple[list[VerifierKey], Pin]] = {}
         self.seen: dict[str, bytes] = {}
@@ -45,15 +50,24 @@ class Neighbour:
         url = f"{self.origin}/ledger/1"
         if path == "/.well-known/nodeinfo":
             rel = "http://nodeinfo.diaspora.software/ns/schema/2.1"
-            return 200, json.dumps({"links": [{"rel": rel, "href": f"{self.origin}/nodeinfo/2.1"}]}).encode()
-        if path == "/nodeinfo/2.1":
+            links = [
+                {"rel": rel, "href": f"{self.origin}/nodeinfo/2.1"},
+                {"rel": "https://www.w3.org/ns/activitystreams#Application", "href": f"{self.origin}/actor"},
+            ]
+            return 200, json.dumps({"links": links}).encode()
+        if path in ("/nodeinfo/2.1", "/actor"):
             ledger = {"origin": self.instance.origin, "url": url, "vkey": str(self.instance.ledger.verifier)}
-            return 200, json.dumps({"metadata": {"ledger": ledger}}).encode()
+            told = {"ledger": ledger} if path == f"/{self.tells}" or (path, self.tells) == ("/nodeinfo/2.1", "nodeinfo") else {}
+            return 200, json.dumps({"metadata": told} if path == "/nodeinfo/2.1" else told).encode()
         if path == "/ledger/1/checkpoint":
             return 200, self.checkpoint()
         name = path.removeprefix("/ledger/1/")
         if name in self.log.files:
             return 200, self.log.files[name]
+        if name.removeprefix("blob/") in self.blobs:
+            return 200, self.blobs[name.removeprefix("blob/")]
+        if path.removeprefix("/") in self.shown:
+            return 200, self.shown[path.removeprefix("/")]
         scid = name.removeprefix("statement/")
         if scid in self.statements:
             return 200, self.statements[scid]

@@ -1,0 +1,395 @@
+"""The mirror: a copy of another's log, entry by entry, proven to stand under the checkpoint that we accepted, kept and served.
+
+    1. copy     bundles are fetched; the tree is grown from our own edge; each step is proven to be a beginning of the accepted
+                tree before a byte of it is kept; then the row moves   (a crash before it: the step is fetched again)
+    2. cosign   once all of it is here our mirror key says so: "stored and served", nothing else
+    3. judge    the entries, one after the other (``admission``); what breaks a rule is disputed, and mirrored all the same
+
+A run has limits of time and bytes and goes on where the last one ended. The judge's state is kept in memory and read again from
+our own copy when the process is a new one.
+"""
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, Min
+
+from payouts import disputes, instance_keys, peers, pins
+from payouts.admission import BLOBS, Judge, rule_of
+from payouts.ledger.checkpoint import Checkpoint, SignedCheckpoint, cosign
+from payouts.ledger.entries import Entry, parse_entry
+from payouts.ledger.errors import BadTile, Inconsistent, LedgerError
+from payouts.ledger.follower import Pin, advance, first_pin, proof_between
+from payouts.ledger.growth import Edge, grow, read_edge
+from payouts.ledger.note import NOTE_BYTES_MAX
+from payouts.ledger.tiles import TILE_WIDTH, TileReader, read_entries
+from payouts.mirror_files import MirrorFiles
+from payouts.models import Dispute, PeerLog, PeerMirror
+from payouts.peers import HttpTiles
+from payouts.refusals import BlobMissing, BlobWrong, MirrorDamaged, MirrorFull
+from server.core import clock, http, limits
+from server.core.errors import Conflict, TributaryError
+
+logger = logging.getLogger(__name__)
+
+OK = 200
+MISSING_MAX = 1000
+JUDGES_KEPT = 8
+JUDGED_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class MirrorReport:
+    """How far our copy of a log is: of ``target`` entries that it signed, ``size`` are here and ``judged`` kept every rule.
+
+    ``entries`` and ``fetched_bytes`` are those of this run; ``disputes`` the rules that were broken, with the index; ``missing``
+    the published blobs that the log does not show; ``error`` why the run ended early, empty when it did not.
+    """
+
+    origin: str
+    target: int
+    size: int
+    judged: int
+    entries: int
+    fetched_bytes: int
+    disputes: tuple[str, ...]
+    missing: tuple[str, ...]
+    branches: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Everything is here and judged."""
+        return self.size == self.judged == self.target and not self.error
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json`` and for pages."""
+        return {**asdict(self), "branches": dict(self.branches), "complete": self.is_complete}
+
+
+class _Budget:
+    """What a run may still spend. Asked between requests: each of them has its own limits."""
+
+    def __init__(self, seconds_max: float, bytes_max: int) -> None:
+        self._stop_at = time.monotonic() + seconds_max
+        self._bytes_max = bytes_max
+        self.spent_bytes = 0
+
+    @property
+    def is_left(self) -> bool:
+        return time.monotonic() < self._stop_at and self.spent_bytes < self._bytes_max
+
+
+def mirror_peer(
+    peer: PeerLog,
+    *,
+    look: bool = True,
+    seconds_max: float = limits.MIRROR_SECONDS_MAX,
+    bytes_max: int = limits.MIRROR_BYTES_PER_RUN_MAX,
+) -> MirrorReport:
+    """Copy what is new of a peer's log, and judge it. ``look``: first ask it for its newest checkpoint.
+
+    Goes on where the last run ended. Never raises for what the peer shows: the reason stands in the report and on the row.
+    """
+    if look and peer.forked_at is None:
+        try:
+            peer = peers.refresh(peer)
+        except (LedgerError, TributaryError) as error:
+            logger.info("no newer checkpoint", extra={"peer": peer.origin, "error": f"{error.code}: {error}"})
+            peer.refresh_from_db()
+    budget = _Budget(seconds_max, bytes_max)
+    main = mirror_of(peer)
+    before, error_text = main.size, ""
+    branches: dict[str, int] = {}
+    for mirror, signed in _copies(peer, main):
+        problem = _run(mirror, signed, budget)
+        if mirror.pk == main.pk:
+            error_text = problem
+        else:
+            branches[mirror.branch] = mirror.size
+    main.refresh_from_db()
+    return MirrorReport(
+        origin=peer.origin, target=peer.size, size=main.size, judged=main.judged, entries=main.size - before,
+        fetched_bytes=budget.spent_bytes, disputes=_disputes(peer), missing=tuple(sorted(main.missing)), branches=branches,
+        error=error_text,
+    )  # fmt: skip
+
+
+def mirror_all() -> list[MirrorReport]:
+    """The chore: every peer that is to be mirrored, those first that waited longest, for a bounded time."""
+    stop_at = time.monotonic() + limits.MIRROR_SECONDS_MAX
+    wanted = PeerLog.objects.filter(is_mirrored=True, size__gt=0).annotate(mirrored_at=Min("mirrors__seen_at"))
+    reports = []
+    for peer in wanted.order_by(F("mirrored_at").asc(nulls_first=True), "pk"):
+        left = stop_at - time.monotonic()
+        if left <= 0:
+            break
+        reports.append(mirror_peer(peer, look=False, seconds_max=left))
+    return reports
+
+
+def mirror_of(peer: PeerLog) -> PeerMirror:
+    """The row of our copy of the history that we pinned."""
+    return _row(peer, "")
+
+
+def judge_of(mirror: PeerMirror) -> Judge:
+    """The state of the log after the entries that were judged, from memory or read again from our copy. Raises LedgerError."""
+    return _judged_so_far(mirror)
+
+
+def _run(mirror: PeerMirror, signed: SignedCheckpoint, budget: _Budget) -> str:
+    """One copy, as far as the budget reaches; the reason why it ended early."""
+    error_text = ""
+    try:
+        _copy(mirror, signed, budget)
+        _finish(mirror, signed)
+        if not mirror.branch:
+            _judge(mirror, budget)
+    except (LedgerError, TributaryError) as error:
+        error_text = f"{error.code}: {error}"
+        logger.warning("mirror stopped", extra={"peer": mirror.peer.origin, "error": error_text})
+    PeerMirror.objects.filter(pk=mirror.pk).update(error=error_text[: limits.ERROR_CHARACTERS_MAX], seen_at=clock.now())
+    return error_text
+
+
+def _row(peer: PeerLog, branch: str) -> PeerMirror:
+    row, _ = PeerMirror.objects.get_or_create(peer=peer, branch=branch, defaults={"root": first_pin(peer.origin).root.hex()})
+    return row
+
+
+# --- 1. copy ---
+
+
+def _copies(peer: PeerLog, main: PeerMirror) -> Iterator[tuple[PeerMirror, SignedCheckpoint]]:
+    """What is to be copied up to where. Of a log that forked both histories, each as far as the log goes on showing it."""
+    if not peer.size:
+        return
+    pinned = pins.open_note(peer, bytes(peer.checkpoint))
+    if peer.forked_at is None or not peer.kept_note_b:
+        yield main, pinned
+        return
+    other = pins.open_note(peer, bytes(peer.kept_note_b))
+    histories = {main: pinned, _row(peer, other.checkpoint.root.hex()): other}
+    shown = _shown_now(peer)
+    for mirror, known in histories.items():
+        yield mirror, shown if shown is not None and _goes_on(peer, known.checkpoint, shown.checkpoint) else known
+
+
+def _shown_now(peer: PeerLog) -> SignedCheckpoint | None:
+    try:
+        return pins.open_note(peer, _get(f"{peer.url}/checkpoint", NOTE_BYTES_MAX))
+    except (LedgerError, TributaryError):
+        return None
+
+
+def _goes_on(peer: PeerLog, known: Checkpoint, shown: Checkpoint) -> bool:
+    pin = Pin(known.origin, known.size, known.root)
+    try:
+        advance(pin, shown, proof_between(HttpTiles(peer.url), known.size, max(known.size, shown.size)))
+    except (LedgerError, TributaryError):
+        return False
+    return True
+
+
+def _copy(mirror: PeerMirror, signed: SignedCheckpoint, budget: _Budget) -> None:
+    target, reader, files = signed.checkpoint, HttpTiles(mirror.peer.url), MirrorFiles(mirror)
+    edge = _edge_of(mirror)
+    while edge.size < target.size and budget.is_left:
+        if mirror.stored_bytes >= settings.LEDGER_MIRROR_BYTES_MAX:
+            raise MirrorFull(f"{mirror.stored_bytes} bytes of {mirror.peer.origin}")
+        entries = _fetch(reader, edge.size, target.size, budget)
+        growth = grow(edge, entries)
+        _check_step(growth.edge, target, reader)
+        written = files.write(growth.files)
+        _move(mirror, edge, growth.edge, written)
+        edge = growth.edge
+
+
+def _edge_of(mirror: PeerMirror) -> Edge:
+    try:
+        edge = read_edge(MirrorFiles(mirror), mirror.size)
+    except BadTile as error:
+        raise MirrorDamaged(f"{mirror.peer.origin}: {error}") from error
+    if edge.root().hex() != mirror.root:
+        raise MirrorDamaged(mirror.peer.origin)
+    return edge
+
+
+def _fetch(reader: TileReader, start: int, end: int, budget: _Budget) -> list[bytes]:
+    """The next entries, whole bundles, at least one: so even a slow log comes forward in every run."""
+    entries: list[bytes] = []
+    at = start
+    while at < end and len(entries) < limits.MIRROR_ENTRIES_PER_STEP and (budget.is_left or not entries):
+        stop = min(end, (at // TILE_WIDTH + 1) * TILE_WIDTH)
+        fetched = list(read_entries(reader, at, stop, end))
+        budget.spent_bytes += sum(map(len, fetched))
+        entries += fetched
+        at = stop
+    return entries
+
+
+def _check_step(edge: Edge, target: Checkpoint, reader: TileReader) -> None:
+    """What was fetched is a beginning of the tree that was signed; else nothing of it is kept. Raises BadTile."""
+    if edge.size == target.size:
+        if edge.root() != target.root:
+            raise BadTile(f"the entries up to {edge.size} do not give the signed root")
+        return
+    step = Pin(target.origin, edge.size, edge.root())
+    try:
+        advance(step, target, proof_between(reader, edge.size, target.size))
+    except Inconsistent as error:
+        raise BadTile(f"the entries up to {edge.size} do not stand in the signed tree") from error
+
+
+def _move(mirror: PeerMirror, old: Edge, new: Edge, written: int) -> None:
+    # Compare-and-set: of two that copy at once, one goes on; both wrote the same bytes.
+    still = PeerMirror.objects.filter(pk=mirror.pk, size=old.size)
+    if not still.update(size=new.size, root=new.root().hex(), stored_bytes=F("stored_bytes") + written):
+        raise Conflict("Another worker copies this log just now.")
+    mirror.refresh_from_db()
+
+
+# --- 2. cosign ---
+
+
+def _finish(mirror: PeerMirror, signed: SignedCheckpoint) -> None:
+    checkpoint = signed.checkpoint
+    if (mirror.size, mirror.root) != (checkpoint.size, checkpoint.root.hex()) or mirror.complete_size == mirror.size:
+        return
+    # What a mirror says is true of both branches of a fork, but nothing of a convicted log is cosigned.
+    line = "" if mirror.peer.forked_at else f"{cosign(checkpoint, instance_keys.signer('mirror'), _now())}\n"
+    mirror.checkpoint, mirror.complete_size, mirror.cosignatures = signed.data, mirror.size, line
+    mirror.save(update_fields=["checkpoint", "complete_size", "cosignatures"])
+
+
+def _now() -> int:
+    return int(clock.now().timestamp())
+
+
+# --- 3. judge ---
+
+_judges: OrderedDict[str, Judge] = OrderedDict()
+
+
+def _judged_so_far(mirror: PeerMirror) -> Judge:
+    judge = _judges.pop(_name(mirror), None) or Judge(mirror.peer.origin)
+    if judge.size > mirror.size:
+        judge = Judge(mirror.peer.origin)
+    for data in read_entries(MirrorFiles(mirror), judge.size, max(judge.size, mirror.judged), mirror.size):
+        judge.add(data)
+    return judge
+
+
+def keep_judge(mirror: PeerMirror, judge: Judge) -> None:
+    """Keep the state in memory for the next run."""
+    _judges[_name(mirror)] = judge
+    while len(_judges) > JUDGES_KEPT:
+        _judges.popitem(last=False)
+
+
+def _name(mirror: PeerMirror) -> str:
+    return str(MirrorFiles(mirror).folder)
+
+
+def _judge(mirror: PeerMirror, budget: _Budget) -> None:
+    _fetch_missing(mirror, budget)
+    if mirror.broken_at is not None or mirror.judged == mirror.complete_size:
+        return
+    judge = _judged_so_far(mirror)
+    try:
+        while judge.size < mirror.complete_size and budget.is_left and mirror.broken_at is None:
+            _judge_some(mirror, judge, budget)
+        if judge.size == mirror.complete_size:
+            judge.check_end()
+    except LedgerError as error:
+        _break(mirror, judge.size - 1, error)
+    finally:
+        keep_judge(mirror, judge)
+
+
+def _judge_some(mirror: PeerMirror, judge: Judge, budget: _Budget) -> None:
+    stop = min(mirror.complete_size, judge.size + JUDGED_AT_ONCE)
+    for data in read_entries(MirrorFiles(mirror), judge.size, stop, mirror.size):
+        try:
+            entry = judge.add(data)
+        except LedgerError as error:
+            _break(mirror, judge.size, error)
+            break
+        _fetch_blob(mirror, judge, entry, budget)
+    mirror.judged = judge.size
+    mirror.save(update_fields=["judged", "missing"])
+
+
+def _break(mirror: PeerMirror, index: int, error: LedgerError) -> None:
+    disputes.raise_dispute(mirror, index=index, error=error)
+    mirror.broken_at = index
+    mirror.save(update_fields=["broken_at"])
+    logger.error("a ledger broke a rule", extra={"peer": mirror.peer.origin, "index": index, "rule": rule_of(error)})
+
+
+def _fetch_blob(mirror: PeerMirror, judge: Judge, entry: Entry, budget: _Budget) -> None:
+    member = BLOBS.get(entry.type)
+    if member is None:
+        return
+    digest, files = entry.body[member], MirrorFiles(mirror)
+    try:
+        if not files.has_blob(digest):
+            files.put_blob(_download(mirror, digest, budget))
+        mirror.missing.pop(digest, None)
+    except (BlobMissing, BlobWrong, TributaryError) as error:
+        if len(mirror.missing) < MISSING_MAX:
+            mirror.missing[digest] = entry.index
+        logger.info("blob not shown", extra={"peer": mirror.peer.origin, "blob": digest, "error": f"{error.code}: {error}"})
+        return
+    if entry.type == "agreement":
+        _check_agreement(mirror, judge, entry, files.blob(digest))
+
+
+def _check_agreement(mirror: PeerMirror, judge: Judge, entry: Entry, data: bytes) -> None:
+    try:
+        judge.check_agreement(entry, data, disputes.key_of_person)
+    except LedgerError as error:
+        disputes.raise_dispute(mirror, index=entry.index, error=error)
+
+
+def _fetch_missing(mirror: PeerMirror, budget: _Budget) -> None:
+    """Ask again for what the log did not show."""
+    if not mirror.missing or not mirror.judged:
+        return
+    judge = _judged_so_far(mirror)
+    for digest, index in list(mirror.missing.items()):
+        if not budget.is_left:
+            break
+        data = next(read_entries(MirrorFiles(mirror), index, index + 1, mirror.size))
+        _fetch_blob(mirror, judge, parse_entry(data), budget)
+        # One that is still not shown goes to the end of the line.
+        if digest in mirror.missing:
+            mirror.missing[digest] = mirror.missing.pop(digest)
+    mirror.save(update_fields=["missing"])
+    keep_judge(mirror, judge)
+
+
+def _download(mirror: PeerMirror, digest: str, budget: _Budget) -> bytes:
+    data = _get(f"{mirror.peer.url}/blob/{digest}", limits.MIRROR_BLOB_BYTES_MAX)
+    budget.spent_bytes += len(data)
+    if sha256(data).hexdigest() != digest:
+        raise BlobWrong(digest)
+    return data
+
+
+def _get(url: str, size_bytes_max: int) -> bytes:
+    answer = http.get(url, headers={}, size_bytes_max=size_bytes_max, wait_seconds_max=limits.FETCH_SECONDS_MAX)
+    if answer.status != OK:
+        raise BlobMissing(f"{url}: status {answer.status}")
+    return answer.body
+
+
+def _disputes(peer: PeerLog) -> tuple[str, ...]:
+    return tuple(f"{one.index} {one.rule}" for one in Dispute.objects.filter(origin=peer.origin).order_by("index", "rule"))
