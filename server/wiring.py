@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from federation import delivery, identities, inbox, outbox
 from federation.facts import ActivityReceived
-from payouts import accounts_root, gossip, metering, mirror, peers
+from payouts import accounts_root, audit, gossip, metering, mirror, peers
 from payouts import identities as ledger_identities
 from payouts.facts import CheckpointSigned, NoteHeard, PeriodClosed
 from server.accounts import moving
@@ -87,6 +87,7 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "fail_given_up_transcodes": (jobs.fail_given_up, 300.0),
     "refresh_peers": (peers.refresh_all, 60.0),
     "mirror_peers": (mirror.mirror_all, 60.0),
+    "audit_peers": (audit.audit_all, 300.0),
     "compare_peers": (gossip.compare_with_peers, 60.0),
     # Written once a day however often it is asked for.
     "commit_accounts": (accounts_root.commit_today, 3600.0),

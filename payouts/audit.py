@@ -1,0 +1,198 @@
+"""The auditor: runs every close of a mirrored log again, and says so with a key of its own, or disputes it.
+
+A cosignature of ``<host>/auditor/1`` means: every close below this size was re-executed from its published inputs and came out
+equal (stage B). How the published sums came from views (stage A) is compared by sample only, with what the meter published;
+the report says how large the sample was.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.db.models import Q
+
+from payouts import disputes, instance_keys, mirror, pins
+from payouts.admission import Judge, rule_of
+from payouts.agreement import Agreement, parse_agreement
+from payouts.ledger.checkpoint import cosign
+from payouts.ledger.entries import Entry, parse_entry
+from payouts.ledger.errors import LedgerError, UnknownAlgorithm
+from payouts.ledger.tiles import read_entries
+from payouts.mirror_files import MirrorFiles
+from payouts.models import Dispute, PeerLog, PeerMirror
+from payouts.reexecution import Close, Differs, reexecute
+from payouts.refusals import BlobMissing
+from server.core import clock, limits
+from server.core.errors import TributaryError
+
+logger = logging.getLogger(__name__)
+
+EQUAL, DIFFERS, UNAVAILABLE, UNKNOWN = "equal", "differs", "unavailable", "unknown_algorithm"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one close. ``payee``: the first that differs. Of ``works`` works ``sampled`` were compared (stage A)."""
+
+    index: int
+    period: str
+    algorithm: str
+    verdict: str
+    rule: str = ""
+    payee: str = ""
+    reason: str = ""
+    works: int = 0
+    sampled: int = 0
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What the auditor knows of a log: ``closes`` are those of this run; ``audited`` entries are done; ``cosigned_size`` or 0."""
+
+    origin: str
+    size: int
+    audited: int
+    closes: tuple[Verdict, ...]
+    disputes: tuple[str, ...]
+    cosigned_size: int
+    error: str = ""
+
+    @property
+    def stage_a(self) -> str:
+        """What was seen of the private half, in words."""
+        works, sampled = sum(one.works for one in self.closes), sum(one.sampled for one in self.closes)
+        return f"by sample only: {sampled} of {works} works compared with what the meter published; no view was seen"
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json`` and for pages."""
+        return {**asdict(self), "closes": [asdict(one) for one in self.closes], "stage_a": self.stage_a}
+
+
+def audit_peer(peer: PeerLog, *, seconds_max: float = limits.AUDIT_SECONDS_MAX) -> AuditReport:
+    """Re-execute the closes of a peer's log that were mirrored and judged and not audited yet; cosign when all are equal.
+
+    A close whose inputs are not shown is waited for. Never raises for what the peer shows.
+    """
+    copy = mirror.mirror_of(peer)
+    verdicts: list[Verdict] = []
+    error_text = ""
+    try:
+        verdicts += _audit(copy, stop_at=time.monotonic() + seconds_max)
+        _cosign(copy)
+    except (LedgerError, TributaryError) as error:
+        error_text = f"{error.code}: {error}"
+        logger.warning("audit stopped", extra={"peer": peer.origin, "error": error_text})
+    name = f" {instance_keys.signer('auditor').verifier.name} "
+    return AuditReport(
+        origin=peer.origin, size=copy.complete_size, audited=copy.audited, closes=tuple(verdicts),
+        disputes=tuple(f"{one.index} {one.rule}" for one in Dispute.objects.filter(origin=peer.origin).order_by("index", "rule")),
+        cosigned_size=copy.complete_size if name in copy.cosignatures else 0, error=error_text,
+    )  # fmt: skip
+
+
+def audit_all() -> list[AuditReport]:
+    """The chore: every mirrored log, for a bounded time."""
+    stop_at = time.monotonic() + limits.AUDIT_SECONDS_MAX
+    reports = []
+    for peer in PeerLog.objects.filter(Q(mirrors__branch=""), is_mirrored=True, forked_at=None).order_by(
+        "mirrors__audited", "pk"
+    ):
+        left = stop_at - time.monotonic()
+        if left <= 0:
+            break
+        reports.append(audit_peer(peer, seconds_max=left))
+    return reports
+
+
+def _audit(copy: PeerMirror, *, stop_at: float) -> Iterable[Verdict]:
+    if copy.audited == copy.judged:
+        return
+    judge = mirror.judge_of(copy)
+    for index in [one for one in judge.closes if one >= copy.audited]:
+        if time.monotonic() >= stop_at:
+            break
+        verdict = _audit_close(copy, judge, index)
+        copy.verdicts[str(index)] = asdict(verdict)
+        if verdict.verdict in (EQUAL, DIFFERS):
+            copy.audited = index + 1
+        copy.save(update_fields=["verdicts", "audited"])
+        yield verdict
+        if copy.audited <= index:
+            break
+    else:
+        copy.audited = copy.judged
+        copy.save(update_fields=["audited"])
+    mirror.keep_judge(copy, judge)
+
+
+def _audit_close(copy: PeerMirror, judge: Judge, index: int) -> Verdict:
+    entry = _entry(copy, index)
+    told = {"index": index, "period": f"{entry.body['period']} {entry.body['currency']}", "algorithm": entry.body["algorithm"]}
+    try:
+        close = _gather(copy, judge, entry)
+        result = reexecute(close, beacon=bytes.fromhex(copy.root), works_max=limits.AUDIT_WORKS_SAMPLED_MAX)
+    except BlobMissing as error:
+        return Verdict(**told, verdict=UNAVAILABLE, rule=rule_of(error), reason=str(error))
+    except UnknownAlgorithm as error:
+        return Verdict(**told, verdict=UNKNOWN, rule=rule_of(error), reason=str(error))
+    except Differs as differs:
+        at = int(differs.finding.get("index", index))
+        disputes.raise_dispute(copy, index=at, error=differs.error, finding=differs.finding)
+        payee = str(differs.finding.get("payee", ""))
+        return Verdict(**told, verdict=DIFFERS, rule=rule_of(differs.error), payee=payee, reason=str(differs)[:300])
+    files = MirrorFiles(copy)
+    for blob in result.blobs.values():
+        files.put_blob(blob)
+    return Verdict(**told, verdict=EQUAL, works=result.works, sampled=result.sampled)
+
+
+def _gather(copy: PeerMirror, judge: Judge, entry: Entry) -> Close:
+    body, files = entry.body, MirrorFiles(copy)
+    accruals = _entries(copy, range(entry.index + 1, entry.index + 1 + body["accruals"]))
+    charges = _entries(copy, [index for index in body["entries"] if index < entry.index])
+    works = next((one.body["evidence"] for one in charges if one.type == "charge" and one.body["evidence"] in judge.meters), None)
+    return Close(
+        entry,
+        accruals,
+        charges,
+        files.blob(body["inputs"]),
+        _agreements(copy, judge, entry),
+        files.blob(works) if works is not None and files.has_blob(works) else None,
+    )
+
+
+def _agreements(copy: PeerMirror, judge: Judge, close: Entry) -> dict[str, Agreement]:
+    """Those that the log announced before the close. One whose bytes are not shown is as good as none."""
+    files = MirrorFiles(copy)
+    found = {}
+    for one, (blob, index) in judge.agreements.items():
+        if index < close.index and files.has_blob(blob):
+            terms = parse_agreement(files.blob(blob))
+            found[one] = terms
+    return found
+
+
+def _entry(copy: PeerMirror, index: int) -> Entry:
+    return _entries(copy, [index])[0]
+
+
+def _entries(copy: PeerMirror, indices: Sequence[int]) -> list[Entry]:
+    files = MirrorFiles(copy)
+    if isinstance(indices, range):
+        data = read_entries(files, indices.start, indices.stop, copy.size)
+        return [parse_entry(one, index=index) for index, one in zip(indices, data, strict=True)]
+    return [parse_entry(next(read_entries(files, index, index + 1, copy.size)), index=index) for index in indices]
+
+
+def _cosign(copy: PeerMirror) -> None:
+    """Say that every close below the size came out equal. Withheld while anything of the log is disputed."""
+    signer = instance_keys.signer("auditor")
+    done = copy.complete_size and copy.audited == copy.judged == copy.complete_size and copy.broken_at is None
+    clean = copy.peer.forked_at is None and not Dispute.objects.filter(origin=copy.peer.origin).exists()
+    if not (done and clean) or f" {signer.verifier.name} " in copy.cosignatures:
+        return
+    checkpoint = pins.open_note(copy.peer, bytes(copy.checkpoint)).checkpoint
+    copy.cosignatures += f"{cosign(checkpoint, signer, int(clock.now().timestamp()))}\n"
+    copy.save(update_fields=["cosignatures"])

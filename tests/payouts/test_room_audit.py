@@ -1,0 +1,204 @@
+"""The auditor: an honest neighbour is cosigned, one that lies is disputed with the first payee that differs."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from payouts import audit, instance_keys, mirror, peers, settlement
+from payouts.dispute_document import check_dispute
+from payouts.ledger import canonical
+from payouts.ledger.checkpoint import open_checkpoint
+from payouts.ledger.entries import Draft
+from payouts.ledger.multikey import multikey_bytes
+from payouts.mirror_files import MirrorFiles, name_of
+from payouts.models import Dispute, LogEntry, PeerLog
+from tests.payouts.audited_month import AMOUNT, one_unit_more, play, scids, terms_of
+from tests.payouts.ledger_world import UNIT
+from tests.payouts.neighbour import Neighbour
+from tests.payouts.test_room_peers import grow
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _fresh_judges() -> Iterator[None]:
+    yield
+    mirror._judges.clear()
+
+
+def audited(neighbour: Neighbour) -> audit.AuditReport:
+    peer = peers.follow_log(instance_origin=neighbour.origin)
+    assert mirror.mirror_peer(peer).error == ""
+    return audit.audit_peer(peer)
+
+
+def close_index(neighbour: Neighbour) -> int:
+    return max(entry.index for entry in neighbour.log.entries if entry.type == "close")
+
+
+def test_an_honest_close_is_cosigned_with_the_auditors_own_key(neighbour: Neighbour, client: Client) -> None:
+    shares = play(neighbour)
+    report = audited(neighbour)
+    (verdict,) = report.closes
+    assert (verdict.index, verdict.verdict, verdict.works, verdict.sampled) == (close_index(neighbour), "equal", 3, 3)
+    assert (report.cosigned_size, report.disputes, report.error) == (neighbour.log.edge.size, (), "")
+    assert report.as_json()["stage_a"].startswith("by sample only: 3 of 3 works")
+    note = client.get(f"/ledger/peers/{name_of(neighbour.instance.origin)}/mirrored").content
+    keys = [instance_keys.signer(role).verifier for role in ("auditor", "mirror", "witness")]
+    signed = open_checkpoint(
+        note, origin=neighbour.instance.origin, log_keys=[neighbour.instance.ledger.verifier], cosigners=keys
+    )
+    assert [signed.note.signed_by(key) is not None for key in keys] == [True, True, False]
+    # The lines of every accrual were made again.
+    files = MirrorFiles(mirror.mirror_of(PeerLog.objects.get()))
+    assert all(files.blob(sha256(one.lines).hexdigest()) == one.lines for one in shares.accruals)
+    # Nothing new, nothing to do; a second month is audited alone.
+    assert audit.audit_peer(PeerLog.objects.get()).closes == ()
+    play(neighbour, period="2026-12", terms=terms_of(neighbour))
+    again = audited(neighbour)
+    assert ([one.period for one in again.closes], again.cosigned_size) == (["2026-12 EUR"], neighbour.log.edge.size)
+
+
+def test_one_unit_more_for_one_creator_is_disputed_by_name(neighbour: Neighbour, client: Client) -> None:
+    play(neighbour, told_shares=one_unit_more)
+    report = audited(neighbour)
+    (verdict,) = report.closes
+    liked = scids()[-1]
+    assert (verdict.verdict, verdict.rule, verdict.payee) == ("differs", "payee-differs", liked)
+    assert report.cosigned_size == 0
+    dispute = Dispute.objects.get()
+    document = client.get(f"/ledger/disputes/{dispute.digest}").content
+    finding = check_dispute(
+        document,
+        log_keys=[neighbour.instance.ledger.verifier],
+        instance=multikey_bytes(instance_keys.instance_public(), "ed25519"),
+    )
+    entry = canonical.decode(finding.entry, bytes_max=4096)
+    assert (finding.rule, finding.index, entry["type"], entry["body"]["scid"]) == (
+        "payee-differs", neighbour.log.entries[finding.index].index, "accrue", liked,
+    )  # fmt: skip
+    expected, found = finding.finding["expected"], finding.finding["found"]
+    assert int(found["amount"]) - int(expected["amount"]) == UNIT
+    assert LogEntry.objects.filter(type="audit.dispute").count() == 1
+    # Said once, however often it is looked at, and never cosigned afterwards.
+    grow(neighbour, "later")
+    assert audited(neighbour).cosigned_size == 0
+    assert Dispute.objects.count() == 1
+
+
+def other_shares(inputs: dict[str, Any]) -> dict[str, Any]:
+    (one,) = inputs["agreements"]
+    tables = {table: dict(rows) for table, rows in inputs["agreements"][one]["shares"].items()}
+    tables["contextual"] = {**tables["contextual"], "creator": 600_000, "operating": 300_000}
+    return {**inputs, "agreements": {one: {"parties": [], "shares": tables}}}
+
+
+def more_money(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {**inputs, "campaigns": [{"campaign": "spring", "amount": str(AMOUNT - UNIT)}]}
+
+
+def more_views(inputs: dict[str, Any]) -> dict[str, Any]:
+    first, *rest = inputs["works"]
+    return {**inputs, "works": [{**first, "weight_ms": first["weight_ms"] * 9}, *rest]}
+
+
+def more_impressions(inputs: dict[str, Any]) -> dict[str, Any]:
+    first, *rest = inputs["impressions"]
+    return {**inputs, "impressions": [{**first, "count": first["count"] + 5}, *rest]}
+
+
+def moved_impressions(inputs: dict[str, Any]) -> dict[str, Any]:
+    first, second, *rest = inputs["impressions"]
+    moved = [{**first, "count": first["count"] + 5}, {**second, "count": second["count"] - 5}]
+    return {**inputs, "impressions": [*moved, *rest]}
+
+
+@pytest.mark.parametrize(
+    ("lie", "text"),
+    [
+        (other_shares, "other shares"),
+        (more_money, "not those of the charges"),
+        (more_views, "the meter published"),
+        (more_impressions, "not those of the charges"),
+        (moved_impressions, "the meter published"),
+    ],
+)
+def test_inputs_that_are_not_those_of_the_log_are_disputed(neighbour: Neighbour, lie: Any, text: str) -> None:
+    play(neighbour, used_inputs=lie)
+    report = audited(neighbour)
+    (verdict,) = report.closes
+    assert (verdict.verdict, verdict.rule) == ("differs", "inputs-differ")
+    assert text in verdict.reason
+    assert report.disputes == (f"{close_index(neighbour)} inputs-differ",)
+    assert report.cosigned_size == 0
+
+
+def test_a_close_that_shares_out_less_than_it_says_is_disputed(neighbour: Neighbour) -> None:
+    def other_place(batch: list[Draft]) -> list[Draft]:
+        close, *rest = batch
+        postings = {name.replace("L:contributors:2026-11", "E:reserve"): amount for name, amount in close.postings.items()}
+        return [Draft(close.type, close.id, close.body, postings), *rest]
+
+    play(neighbour, drafts=other_place)
+    (verdict,) = audited(neighbour).closes
+    assert (verdict.rule, verdict.reason) == ("close-differs", "postings")
+
+
+def test_inputs_that_are_not_shown_are_waited_for(neighbour: Neighbour) -> None:
+    play(neighbour)
+    name = neighbour.log.entries[close_index(neighbour)].body["inputs"]
+    kept = neighbour.blobs.pop(name)
+    report = audited(neighbour)
+    assert [one.verdict for one in report.closes] == ["unavailable"]
+    assert (report.disputes, report.cosigned_size) == ((), 0)
+    neighbour.blobs[name] = kept
+    report = audited(neighbour)
+    assert [one.verdict for one in report.closes] == ["equal"]
+    assert report.cosigned_size == neighbour.log.edge.size
+
+
+def test_a_settlement_function_that_is_not_known_here_is_no_dispute(neighbour: Neighbour) -> None:
+    def newer(batch: list[Draft]) -> list[Draft]:
+        close, *rest = batch
+        return [
+            Draft(close.type, close.id, {**close.body, "algorithm": "ad-impression/2", "code": "0" * 64}, close.postings),
+            *rest,
+        ]
+
+    play(neighbour, drafts=newer)
+    report = audited(neighbour)
+    assert [one.verdict for one in report.closes] == ["unknown_algorithm"]
+    assert (report.disputes, report.cosigned_size) == ((), 0)
+
+
+def test_our_own_close_passes_our_own_auditor(room: Any) -> None:
+    """What ``settlement`` writes is what ``reexecution`` expects: the two must not drift apart."""
+    from payouts import agreements, store
+    from payouts.agreement import parse_agreement
+    from payouts.ledger.entries import parse_entry
+    from payouts.models import Agreement
+    from payouts.reexecution import Close, reexecute
+
+    period = room.month()
+    entries = [parse_entry(bytes(row.data)) for row in LogEntry.objects.order_by("index")]
+    close = entries[period.close_entry_id]
+    terms = {row.id: parse_agreement(bytes(row.document)) for row in Agreement.objects.all()}
+    charges = [entries[index] for index in close.body["entries"]]
+    result = reexecute(
+        Close(
+            close,
+            [entry for entry in entries if entry.type == "accrue"],
+            charges,
+            store.read_blob(close.body["inputs"], public=True),
+            terms,
+            store.read_blob(charges[0].body["evidence"], public=True),
+        ),
+        beacon=b"",
+        works_max=1000,
+    )
+    assert (result.works, result.sampled) == (2, 2)
+    assert settlement.preview(period).blobs.keys() == result.blobs.keys()
+    assert agreements.is_accepted(room.alice.scid)
