@@ -19,6 +19,7 @@ from federation.wire import activities, json
 from federation.wire.activities import Activity, Other
 from federation.wire.signatures import BadSignature, Message, Signed
 from federation.wire.verified import SEAL, Verified
+from payouts import gossip
 from server.core import clock, facts, hosts, limits
 from server.core.errors import TributaryError
 
@@ -52,6 +53,7 @@ def accept(message: Message) -> Accepted | Known:
     except NothingToDelete as error:
         return Known(error.code)
     note_received(actor.peer)
+    gossip.hear(message.headers.get(gossip.HEADER.lower(), ""), host=actor.peer.host)
     return _store(activity, signed.value, actor)
 
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from federation import keyring
 from federation.wire.json import JsonObject
 from federation.wire.objects import PUBLIC
+from payouts import queries as ledgers
 from server.accounts import queries as accounts
 from server.accounts.models import Account, AccountKey
 from server.core import clock, locators, storage
@@ -48,6 +49,8 @@ CONTEXT: list[Any] = [
         "scid": "tributary:scid",
         "keyLog": {"@id": "tributary:keyLog", "@type": "@id"},
         "hostGrant": {"@id": "tributary:hostGrant", "@type": "@id"},
+        # The ledger of an instance (docs/reference/ledger-endpoints.md).
+        "ledger": "tributary:ledger",
     },
 ]
 
@@ -68,6 +71,7 @@ def absolute(address: str) -> str:
 def instance_actor() -> JsonObject:
     """The instance itself: it signs our fetches and speaks for nobody."""
     uri = locators.instance_actor_uri()
+    ledger = ledgers.describe_ledger()
     return {
         "id": uri,
         "type": "Application",
@@ -81,6 +85,7 @@ def instance_actor() -> JsonObject:
         "manuallyApprovesFollowers": True,
         "discoverable": False,
         "publicKey": _public_key(uri, instance_key(keyring.MAIN_KEY, "rsa").public),
+        **({"ledger": ledger} if ledger else {}),
     }
 
 

@@ -94,6 +94,7 @@ def witness(request: Request) -> tuple[Answer, bool]:
     return answer, answer.status == OK and checkpoint.size > peer.size
 
 
+@transaction.atomic
 def hear(peer: PeerLog, note: bytes, *, source: str, tiles_url: str = "") -> HeardNote | None:
     """Keep a note that the log's key signed until it was judged (records NoteHeard); None when it is known or there are too many.
 

@@ -9,14 +9,15 @@ import logging
 import queue
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from federation.delivery import claiming, noting
 from federation.delivery.noting import Result
 from federation.keyring import Signer, signer_of
 from federation.models import Delivery
+from payouts import gossip
 from server.accounts.models import Account
 from server.core import http, limits
 from server.core.errors import NotFound, TributaryError
@@ -44,6 +45,8 @@ class Parcel:
     delivery: Delivery
     signer: Signer
     body: bytes
+    # Headers that are not signed by us as sender: they prove themselves.
+    gossip: Mapping[str, str] = field(default_factory=dict)
 
 
 def send_due() -> int:
@@ -90,6 +93,7 @@ def _lanes(rows: Sequence[Delivery], results: "queue.SimpleQueue[Result]") -> li
     """
     blocked = moderation.blocked_among({row.host for row in rows})
     signers: dict[int | None, Signer | None] = {}
+    checkpoint = gossip.header() if rows else {}
     lanes: dict[tuple[str, int], list[Parcel]] = defaultdict(list)
     for row in rows:
         if row.sender_id not in signers:
@@ -102,7 +106,8 @@ def _lanes(rows: Sequence[Delivery], results: "queue.SimpleQueue[Result]") -> li
         elif row.sender is not None and row.sender.suspended_at is not None and row.kind not in TAKING_BACK:
             results.put(Result(row, text="suspended: the sender may not act any more", permanent=True))
         else:
-            lanes[row.host, hash((row.sender_id, row.inbox)) % LANES_PER_HOST].append(Parcel(row, signer, row.body.encode()))
+            parcel = Parcel(row, signer, row.body.encode(), checkpoint)
+            lanes[row.host, hash((row.sender_id, row.inbox)) % LANES_PER_HOST].append(parcel)
     return list(lanes.values())
 
 
@@ -132,7 +137,7 @@ def _send(parcel: Parcel) -> Result:
         headers = parcel.signer.sign("POST", http.check(row.inbox), body=parcel.body, content_type=CONTENT_TYPE)
         answer = http.post(
             row.inbox,
-            headers={**headers, "Accept": CONTENT_TYPE},
+            headers={**headers, **parcel.gossip, "Accept": CONTENT_TYPE},
             body=parcel.body,
             size_bytes_max=limits.DELIVERY_ANSWER_BYTES_MAX,
             wait_seconds_max=limits.DELIVERY_SECONDS_MAX,

@@ -57,7 +57,7 @@ def test_an_honest_close_is_cosigned_with_the_auditors_own_key(neighbour: Neighb
     assert all(files.blob(sha256(one.lines).hexdigest()) == one.lines for one in shares.accruals)
     # Nothing new, nothing to do; a second month is audited alone.
     assert audit.audit_peer(PeerLog.objects.get()).closes == ()
-    play(neighbour, period="2026-12", terms=terms_of(neighbour))
+    play(neighbour, period="2026-12", at="2026-12-20T09:00:00Z", terms=terms_of(neighbour))
     again = audited(neighbour)
     assert ([one.period for one in again.closes], again.cosigned_size) == (["2026-12 EUR"], neighbour.log.edge.size)
 
