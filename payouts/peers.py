@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from payouts import instance_keys, log, pins
+from payouts import forks, instance_keys, log, pins
 from payouts.discovery import find_ledger
 from payouts.facts import CheckpointSigned
 from payouts.ledger.__main__ import check_agreement, verify_identity_log
@@ -184,6 +184,7 @@ def _refresh_claim(peer: PeerLog, scid: str) -> None:
 
 def take_statement(*, peer: PeerLog, scid: str, data: bytes) -> None:
     """Verify a statement of a peer and keep what it proves. Raises LedgerError with its name; then nothing has changed."""
+    forks.check_not_frozen(peer.origin)
     verdict = verify(data, verify_log=verify_identity_log, check_agreement=check_agreement)
     if verdict.scid != scid or [one.origin for one in verdict.debtors] != [peer.origin]:
         raise WrongOrigin(f"a statement for {verdict.scid}")

@@ -11,7 +11,7 @@ from payouts import instance_keys, store
 from payouts.ledger import canonical
 from payouts.ledger.entries import parse_entry
 from payouts.ledger.money import parse_amount
-from payouts.models import AccountHead, EntryOfAccount, LogEntry, PeerClaim, SignedHead
+from payouts.models import AccountHead, Dispute, EntryOfAccount, LogEntry, PeerClaim, SignedHead
 from payouts.store import DiskTiles
 
 LINES_BYTES_MAX = 64 * 1024 * 1024
@@ -81,12 +81,13 @@ def claims(scid: str) -> list[Claim]:
         )
         for head in heads
     ]  # fmt: skip
+    disputed = set(Dispute.objects.values_list("origin", flat=True))
     theirs = [
         Claim(
             debtor=claim.peer.origin, is_ours=False, currency=claim.currency, payable=claim.balance, held=claim.held,
             unclaimed=claim.unclaimed, as_of_index=claim.as_of_index, as_of=claim.as_of,
             witnesses=tuple(claim.witnesses.split()), checked_at=claim.checked_at,
-            doubt="forked" if claim.peer.forked_at else claim.peer.error,
+            doubt="forked" if claim.peer.forked_at else "disputed" if claim.peer.origin in disputed else claim.peer.error,
         )
         for claim in PeerClaim.objects.filter(scid=scid).select_related("peer").order_by("peer__origin", "currency")
     ]  # fmt: skip

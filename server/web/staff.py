@@ -6,13 +6,14 @@ from decimal import Decimal
 from functools import wraps
 
 from django import forms
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from payouts import peers, periods, settlement
-from payouts.models import LogEntry, PeerLog, Period
+from payouts.models import Dispute, LogEntry, PeerLog, PeerMirror, Period
 from payouts.store import read_head
 from server.accounts.models import User
 from server.core import clock, storage
@@ -290,6 +291,9 @@ def ledgers(request: HttpRequest) -> HttpResponse:
         "form": form,
         "head": read_head(),
         "entries": LogEntry.objects.order_by("-index")[:ENTRIES_SHOWN],
-        "peers": PeerLog.objects.order_by("origin"),
+        "peers": PeerLog.objects.order_by("origin").prefetch_related(
+            Prefetch("mirrors", queryset=PeerMirror.objects.filter(branch=""), to_attr="copies")
+        ),
+        "disputes": Dispute.objects.order_by("-raised_at")[:ENTRIES_SHOWN],
     }
     return render(request, "staff/ledgers.html", context, status=422 if form.is_bound else 200)

@@ -8,10 +8,16 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from payouts import agreements
-from payouts.models import LogEntry, Period
+from payouts import agreements, mirror, peers, pins
+from payouts.ledger.errors import LedgerError
+from payouts.mirror_files import name_of
+from payouts.models import Dispute, HeardNote, LogEntry, PeerLog, PeerMirror, Period
 from server.accounts.models import User
+from server.moderation.models import AuditEntry
+from tests.payouts.audited_month import one_unit_more, play
+from tests.payouts.neighbour import Neighbour
 from tests.payouts.room import Room
+from tests.payouts.test_room_peers import followed, fork_same_size
 
 pytestmark = pytest.mark.django_db
 
@@ -49,3 +55,55 @@ def test_approve_and_close(room: Room, staff: Client) -> None:
         act(client, action, period)
         assert Period.objects.get().state == state
     assert LogEntry.objects.filter(type="close").count() == 1
+
+
+def test_a_fork_warns_on_every_staff_page_until_somebody_has_read_it(neighbour: Neighbour, staff: Client) -> None:
+    charlie = Client()
+    charlie.force_login(User.objects.create_user("charlie@example.org", "correct horse battery"))
+    play(neighbour)
+    peer = followed(neighbour, "one")
+    mirror.mirror_peer(peer)
+    pages = [
+        reverse("staff_ledgers"),
+        reverse("staff_periods"),
+        reverse("admin:index"),
+        reverse("admin:payouts_peerlog_changelist"),
+    ]
+    warning = b"has signed two different books"
+    assert not any(warning in staff.get(page).content for page in pages)
+    fork_same_size(neighbour)
+    with pytest.raises(LedgerError):
+        peers.refresh(peer)
+    for page in pages:
+        shown = staff.get(page)
+        assert shown.status_code == 200
+        assert warning in shown.content, page
+        assert f"/ledger/forks/{name_of(peer.origin)}".encode() in shown.content
+        assert warning not in charlie.get(page).content
+    for client in (charlie, staff):
+        assert PeerLog.objects.get().fork_acknowledged_at is None
+        address = reverse("admin:payouts_peerlog_changelist")
+        client.post(
+            address,
+            {"action": "acknowledge_the_fork", "_selected_action": [peer.pk], "confirmed": "1", "reason": "told the creators"},
+        )
+    assert PeerLog.objects.get().fork_acknowledged_by == "second@example.org"
+    assert AuditEntry.objects.get(action="acknowledge_fork").target == str(peer)
+    assert not any(warning in staff.get(page).content for page in pages)
+    assert b"forked: two signed books" in staff.get(pages[0]).content
+
+
+def test_copies_disputes_and_notes_have_pages(neighbour: Neighbour, staff: Client) -> None:
+    play(neighbour, told_shares=one_unit_more)
+    peer = followed(neighbour, "one")
+    address = reverse("admin:payouts_peerlog_changelist")
+    staff.post(address, {"action": "copy_and_audit_now", "_selected_action": [peer.pk]})
+    dispute = Dispute.objects.get()
+    pins.hear(peer, neighbour.checkpoint(), source="charlie.example")
+    for row in (dispute, PeerMirror.objects.get(), HeardNote.objects.get()):
+        shown = staff.get(reverse(f"admin:payouts_{row._meta.model_name}_change", args=[row.pk]))
+        assert shown.status_code == 200
+    assert f"/ledger/disputes/{dispute.digest}".encode() in staff.get(reverse("staff_ledgers")).content
+    for action, kept in (("stop_copying", False), ("go_on_copying", True)):
+        staff.post(address, {"action": action, "_selected_action": [peer.pk], "confirmed": "1", "reason": "disk"})
+        assert PeerLog.objects.get().is_mirrored is kept

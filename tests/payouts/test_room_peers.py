@@ -13,6 +13,7 @@ from payouts.ledger.fields import to_base64
 from payouts.ledger.follower import first_pin, proof_between
 from payouts.ledger.fork import check_fork
 from payouts.models import PeerClaim, PeerLog, SignedHead
+from payouts.refusals import LogForked
 from server.core.errors import Conflict, Invalid, TributaryError
 from tests.payouts.neighbour import Neighbour
 from tests.payouts.played_month import play_month
@@ -167,6 +168,9 @@ def test_a_statement_of_another_log_or_beyond_the_pin_is_refused(room: Room, nei
     fork_same_size(neighbour)
     peers.refresh_claims(scid)
     assert [one.doubt for one in queries.claims(scid) if not one.is_ours] == ["forked"]
+    # A good statement of before the fork is not taken any more: no claim rests on a key that signed two histories.
+    with pytest.raises(LogForked):
+        peers.take_statement(peer=peer, scid=scid, data=data)
 
 
 # --- our own head, shown to a witness ---

@@ -8,7 +8,8 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from payouts import checks, peers, settlement
+from payouts import audit as ledger_audit
+from payouts import checks, forks, mirror, peers, settlement
 from payouts.ledger.errors import LedgerError
 from payouts.ledger.money import in_units
 from payouts.models import (
@@ -61,6 +62,31 @@ def _refresh(*, row: PeerLog, by_staff: User, reason: str) -> None:
 def _unfollow(*, row: PeerLog, by_staff: User, reason: str) -> None:
     PeerLog.objects.filter(pk=row.pk).update(is_witness=False)
     audit(by_staff=by_staff, action="stop_asking_witness", target=str(row), detail={"reason": reason})
+
+
+def _copy(*, row: PeerLog, by_staff: User, reason: str) -> None:
+    report = mirror.mirror_peer(row)
+    if report.error:
+        raise Invalid(report.error)
+    audit_report = ledger_audit.audit_peer(row)
+    if audit_report.error:
+        raise Invalid(audit_report.error)
+
+
+def _stop_copying(*, row: PeerLog, by_staff: User, reason: str) -> None:
+    PeerLog.objects.filter(pk=row.pk).update(is_mirrored=False)
+    audit(by_staff=by_staff, action="stop_mirroring", target=str(row), detail={"reason": reason})
+
+
+def _go_on_copying(*, row: PeerLog, by_staff: User, reason: str) -> None:
+    PeerLog.objects.filter(pk=row.pk).update(is_mirrored=True)
+    audit(by_staff=by_staff, action="go_on_mirroring", target=str(row), detail={})
+
+
+@transaction.atomic
+def _acknowledge(*, row: PeerLog, by_staff: User, reason: str) -> None:
+    forks.acknowledge(row, by=by_staff.email)
+    audit(by_staff=by_staff, action="acknowledge_fork", target=str(row), detail={"reason": reason})
 
 
 def _check(*, row: LogEntry, by_staff: User, reason: str) -> None:
@@ -196,12 +222,36 @@ class PeerLogAdmin(StaffAdmin):
         staff_action(
             "Stop asking as witness", verb=_unfollow, warning="It will not be shown our heads any more.", needs_reason=True
         ),
+        staff_action("Copy and audit now", verb=_copy),
+        staff_action("Stop copying", verb=_stop_copying, warning="What was copied stays on the disk.", needs_reason=True),
+        staff_action("Go on copying", verb=_go_on_copying),
+        staff_action(
+            "Acknowledge the fork",
+            verb=_acknowledge,
+            warning="The warning goes; the ledger stays frozen for ever.",
+            needs_reason=True,
+        ),
     ]
 
     def get_fields(self, request: HttpRequest, obj: PeerLog | None = None) -> Any:
         if obj is None:
             return ["url"]
-        return ["origin", "url", "size", "root", "state", "seen_at", "is_witness", "saw_size", "note", "forked_at", "kept"]
+        return [
+            "origin",
+            "url",
+            "size",
+            "root",
+            "state",
+            "seen_at",
+            "is_witness",
+            "saw_size",
+            "is_mirrored",
+            "note",
+            "forked_at",
+            "fork_acknowledged_by",
+            "fork_acknowledged_at",
+            "kept",
+        ]
 
     def has_change_permission(self, request: HttpRequest, obj: PeerLog | None = None) -> bool:
         return False

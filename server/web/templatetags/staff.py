@@ -8,6 +8,9 @@ from django.conf import settings
 from django.template.defaultfilters import filesizeformat, pluralize
 from django.urls import reverse
 
+from payouts import forks
+from payouts.mirror_files import name_of
+from payouts.models import PeerLog
 from server.core import metrics
 from server.moderation.models import AuditEntry, Report
 
@@ -95,6 +98,18 @@ def overview() -> Sequence[Tile]:
         _videos(),
         _disk(),
     ]
+
+
+@register.simple_tag
+def unread_forks() -> Sequence[PeerLog]:
+    """Ledgers that signed two books, as long as nobody has said that she read the proof."""
+    return forks.unread()
+
+
+@register.filter
+def log_name(origin: str) -> str:
+    """How a log is called in addresses."""
+    return name_of(origin)
 
 
 @register.simple_tag
