@@ -13,7 +13,8 @@ from payouts.ledger.merkle import PROOF_HASHES_MAX, check_inclusion, leaf_hash
 from payouts.ledger.note import VerifierKey
 from server.core import proofs
 
-DISPUTE_BYTES_MAX = 65_536
+# An entry may have 64 KiB, which is too much and so the reason of the dispute.
+DISPUTE_BYTES_MAX = 131_072
 TYPE = "audit.dispute"
 MEMBERS = frozenset({
     "v", "type", "by", "origin", "size", "index", "rule", "text", "created", "checkpoint", "entry", "inclusion", "finding",

@@ -68,7 +68,7 @@ def key_of_person(method: str) -> bytes | None:
 
 
 def _describe(mirror: PeerMirror, index: int, rule: str, text: str, finding: Mapping[str, Any]) -> dict[str, Any]:
-    signed = pins.open_note(mirror.peer, bytes(mirror.checkpoint))
+    signed = pins.plain(mirror.peer, pins.open_note(mirror.peer, bytes(mirror.checkpoint)))
     size, files = signed.checkpoint.size, MirrorFiles(mirror)
     nodes = TreeReader(files, size)
     return {

@@ -10,17 +10,19 @@ import logging
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
+from django.db import transaction
+
 from payouts import forks, pins, store
 from payouts.facts import NoteHeard
 from payouts.ledger.checkpoint import CHECKPOINT_BYTES_MAX, Checkpoint, SignedCheckpoint, parse_checkpoint
 from payouts.ledger.errors import Inconsistent, LedgerError, WentBackwards
 from payouts.ledger.follower import Pin, advance, check_tiles, proof_between
-from payouts.ledger.note import split_note
+from payouts.ledger.note import NOTE_BYTES_MAX, split_note
 from payouts.ledger.tiles import TileReader
 from payouts.mirror_files import MirrorFiles, name_of
 from payouts.models import HeardNote, PeerLog
 from payouts.peers import HttpTiles
-from server.core import budget, http, limits
+from server.core import budget, facts, http, limits
 from server.core.errors import TributaryError
 
 logger = logging.getLogger(__name__)
@@ -99,6 +101,7 @@ def judge(fact: NoteHeard) -> None:
 def _place(peer: PeerLog, signed: SignedCheckpoint, tiles_url: str) -> str | None:
     """None when the note goes together with the pin, else the state that it is kept in."""
     pin = pins.pin_of(peer)
+    later: TributaryError | None = None
     for reader in _readers(peer, tiles_url):
         try:
             if signed.checkpoint.size > pin.size:
@@ -112,9 +115,12 @@ def _place(peer: PeerLog, signed: SignedCheckpoint, tiles_url: str) -> str | Non
             pass
         except (LedgerError, TributaryError) as error:
             logger.info("tiles do not tell", extra={"peer": peer.origin, "error": f"{error.code}: {error}"})
+            later = error if isinstance(error, TributaryError) and not error.permanent else later
             continue
         if forks.convict(peer, signed, reader):
             return "forked"
+    if later is not None:
+        raise later
     return "unclear"
 
 
@@ -140,8 +146,20 @@ def _readers(peer: PeerLog, tiles_url: str) -> Iterator[TileReader]:
 
 
 def compare_with_peers() -> int:
-    """Ask peers which head of other logs they have seen, a few pairs a round. Returns how many notes are left to be judged."""
+    """Ask peers which head of other logs they have seen, a few pairs a round. Returns how many notes are left to be judged.
+
+    Notes that nobody could place an hour ago are judged again: tiles may be shown by now.
+    """
+    _try_again()
     return sum(_compare(log, other) for log, other in _pairs())
+
+
+def _try_again() -> None:
+    for heard in HeardNote.objects.filter(state="unclear", peer__forked_at=None):
+        if budget.once(f"heard-again:{heard.digest}", HEARD_SECONDS):
+            with transaction.atomic():
+                HeardNote.objects.filter(pk=heard.pk).update(state="waiting")
+                facts.record(NoteHeard(heard_id=heard.pk))
 
 
 def _pairs() -> Iterable[tuple[PeerLog, PeerLog]]:
@@ -160,7 +178,7 @@ def _compare(log: PeerLog, other: PeerLog) -> bool:
     url = f"{other.url.rpartition('/ledger/')[0]}/ledger/peers/{name_of(log.origin)}"
     try:
         answer = http.get(
-            f"{url}/checkpoint", headers={}, size_bytes_max=limits.CHECKPOINT_HEADER_BYTES_MAX,
+            f"{url}/checkpoint", headers={}, size_bytes_max=NOTE_BYTES_MAX,
             wait_seconds_max=limits.CONNECT_SECONDS_MAX,
         )  # fmt: skip
         return answer.status == OK and take(answer.body, source=other.origin, tiles_url=url)

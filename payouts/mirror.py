@@ -28,7 +28,7 @@ from payouts.ledger.errors import BadTile, Inconsistent, LedgerError
 from payouts.ledger.follower import Pin, advance, first_pin, proof_between
 from payouts.ledger.growth import Edge, grow, read_edge
 from payouts.ledger.note import NOTE_BYTES_MAX
-from payouts.ledger.tiles import TILE_WIDTH, TileReader, read_entries
+from payouts.ledger.tiles import BUNDLED_BYTES_MAX, TILE_WIDTH, Bundle, TileReader, read_entries
 from payouts.mirror_files import MirrorFiles
 from payouts.models import Dispute, PeerLog, PeerMirror
 from payouts.peers import HttpTiles
@@ -42,6 +42,14 @@ OK = 200
 MISSING_MAX = 1000
 JUDGES_KEPT = 8
 JUDGED_AT_ONCE = 1024
+
+
+class _Tiles(HttpTiles):
+    """Others may write entries that are too large for us: they break a rule and are evidence, so they are fetched."""
+
+    def bundle(self, bundle: Bundle) -> bytes:
+        """The bytes of a bundle, of entries of up to 64 KiB."""
+        return self._get(bundle.path(), bundle.width * (BUNDLED_BYTES_MAX + 2))
 
 
 @dataclass(frozen=True)
@@ -199,7 +207,7 @@ def _goes_on(peer: PeerLog, known: Checkpoint, shown: Checkpoint) -> bool:
 
 
 def _copy(mirror: PeerMirror, signed: SignedCheckpoint, budget: _Budget) -> None:
-    target, reader, files = signed.checkpoint, HttpTiles(mirror.peer.url), MirrorFiles(mirror)
+    target, reader, files = signed.checkpoint, _Tiles(mirror.peer.url), MirrorFiles(mirror)
     edge = _edge_of(mirror)
     while edge.size < target.size and budget.is_left:
         if mirror.stored_bytes >= settings.LEDGER_MIRROR_BYTES_MAX:
@@ -225,14 +233,19 @@ def _edge_of(mirror: PeerMirror) -> Edge:
 def _fetch(reader: TileReader, start: int, end: int, budget: _Budget) -> list[bytes]:
     """The next entries, whole bundles, at least one: so even a slow log comes forward in every run."""
     entries: list[bytes] = []
-    at = start
-    while at < end and len(entries) < limits.MIRROR_ENTRIES_PER_STEP and (budget.is_left or not entries):
+    at, size = start, 0
+    while at < end and (not entries or (budget.is_left and _is_room(len(entries), size))):
         stop = min(end, (at // TILE_WIDTH + 1) * TILE_WIDTH)
         fetched = list(read_entries(reader, at, stop, end))
+        size += sum(map(len, fetched))
         budget.spent_bytes += sum(map(len, fetched))
         entries += fetched
         at = stop
     return entries
+
+
+def _is_room(entries: int, size: int) -> bool:
+    return entries < limits.MIRROR_ENTRIES_PER_STEP and size < limits.MIRROR_STEP_BYTES_MAX
 
 
 def _check_step(edge: Edge, target: Checkpoint, reader: TileReader) -> None:

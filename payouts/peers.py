@@ -115,6 +115,10 @@ def refresh(peer: PeerLog) -> PeerLog:
         except (WentBackwards, Inconsistent):
             pins.keep_both(peer, signed, reader)
             raise
+        except BadTile:
+            # Signed, and the tiles say something else: somebody else may have been shown the tiles that fit.
+            pins.hear(peer, signed.data, source=peer.origin)
+            raise
         pins.move(peer, signed)
     except (LedgerError, TributaryError) as error:
         PeerLog.objects.filter(pk=peer.pk).update(error=error.code, seen_at=clock.now())

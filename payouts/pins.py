@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
+from unicodedata import is_normalized
 
 from django.db import transaction
 
 from payouts import instance_keys
 from payouts.facts import NoteHeard
-from payouts.ledger.checkpoint import SignedCheckpoint, cosign, open_checkpoint
+from payouts.ledger.checkpoint import CHECKPOINT_BYTES_MAX, SignedCheckpoint, cosign, open_checkpoint
 from payouts.ledger.entries import parse_entry
-from payouts.ledger.errors import LedgerError, NotAFork
+from payouts.ledger.errors import LedgerError, MalformedCheckpoint, NotAFork
 from payouts.ledger.follower import Pin
 from payouts.ledger.fork import prove_fork
-from payouts.ledger.note import VerifierKey, split_note
+from payouts.ledger.note import VerifierKey, add_signatures, split_note
 from payouts.ledger.rotation import keys_of_genesis
 from payouts.ledger.statement import parse_statement
 from payouts.ledger.tiles import TileReader, TreeReader
@@ -20,8 +21,10 @@ from payouts.ledger.witness import CONFLICT, FORBIDDEN, OK, UNPROCESSABLE, Answe
 from payouts.models import HeardNote, PeerLog
 from payouts.refusals import LogForked
 from server.core import budget, clock, facts
-from server.core.errors import Conflict
+from server.core.errors import Conflict, TributaryError
 
+# Three lines, and a few that a log may add.
+TEXT_BYTES_MAX = 2048
 # Notes of one log that are kept at a time; who signs more than this has said enough.
 HEARD_PER_LOG_MAX = 64
 HEARD_AGAIN_SECONDS = 3600
@@ -38,8 +41,35 @@ def pin_of(peer: PeerLog) -> Pin:
 
 
 def open_note(peer: PeerLog, note: bytes) -> SignedCheckpoint:
-    """A checkpoint of this log, signed by its key. Raises LedgerError."""
-    return open_checkpoint(note, origin=peer.origin, log_keys=log_keys(peer))
+    """A checkpoint of this log, signed by its key. Raises LedgerError.
+
+    What a log signs must be able to stand in a proof: a note whose text could not be quoted there would convict nobody.
+    """
+    return _quotable(open_checkpoint(note, origin=peer.origin, log_keys=log_keys(peer)))
+
+
+def plain(peer: PeerLog, signed: SignedCheckpoint) -> SignedCheckpoint:
+    """The checkpoint with the signatures of the log's own keys alone: whoever adds lines makes no proof larger or impossible."""
+    names = {key.name for key in log_keys(peer)}
+    text = signed.note.text.encode()
+    lines = signed.data[len(text) + 1 :].decode().splitlines()
+    own = [line for line in lines if line.split(" ")[1] in names and _is_signed(peer, text, line)]
+    return open_note(peer, add_signatures(text + b"\n", own))
+
+
+def _is_signed(peer: PeerLog, text: bytes, line: str) -> bool:
+    try:
+        open_note(peer, add_signatures(text + b"\n", [line]))
+    except LedgerError:
+        return False
+    return True
+
+
+def _quotable(signed: SignedCheckpoint) -> SignedCheckpoint:
+    text = signed.note.text
+    if len(text.encode()) > TEXT_BYTES_MAX or not is_normalized("NFC", text):
+        raise MalformedCheckpoint("too long, or not in Unicode normalisation form C")
+    return signed
 
 
 def note_of_statement(peer: PeerLog, data: bytes) -> SignedCheckpoint:
@@ -77,6 +107,7 @@ def witness(request: Request) -> tuple[Answer, bool]:
     )
     if peer is None or answer.signed is None:
         return answer, False
+    _quotable(answer.signed)
     if peer.forked_at:
         hear(peer, request.note, source="add-checkpoint")
         return Answer(FORBIDDEN, f"{LogForked.code}: {LogForked()}\n", signed=answer.signed, error=LogForked()), False
@@ -112,13 +143,12 @@ def hear(peer: PeerLog, note: bytes, *, source: str, tiles_url: str = "") -> Hea
     return heard if made else None
 
 
-@transaction.atomic
 def keep_both(peer: PeerLog, signed: SignedCheckpoint, reader: TileReader | None) -> None:
     """Keep two notes that do not go together; when they cannot both be true, the proof that convicts the log too.
 
     A log is convicted once: the first proof stays, however many notes come after it.
     """
-    pinned = open_note(peer, bytes(peer.checkpoint))
+    pinned, signed = plain(peer, open_note(peer, bytes(peer.checkpoint))), plain(peer, signed)
     size = max(pinned.checkpoint.size, signed.checkpoint.size)
     changes: dict[str, object] = {"kept_note_a": pinned.data, "kept_note_b": signed.data}
     try:
@@ -126,7 +156,8 @@ def keep_both(peer: PeerLog, signed: SignedCheckpoint, reader: TileReader | None
     except NotAFork:
         # An older head of the same history, or tiles that do not show it: suspicious, no proof.
         changes["error"] = "went_backwards"
-    except LedgerError as error:
+    except (LedgerError, TributaryError) as error:
+        # The notes are kept even when nobody shows the tiles now.
         changes["error"] = error.code
     else:
         changes |= {"fork_proof": proof, "forked_at": clock.now(), "error": "forked"}
@@ -139,10 +170,11 @@ def _cosignature(signed: SignedCheckpoint) -> str:
 
 def _store(peer: PeerLog, signed: SignedCheckpoint, cosignature: str) -> bool:
     checkpoint = signed.checkpoint
+    kept = signed if len(signed.data) <= CHECKPOINT_BYTES_MAX else plain(peer, signed)
     still = PeerLog.objects.filter(pk=peer.pk, size=peer.size, root=peer.root, forked_at=None)
     return bool(
         still.update(
-            size=checkpoint.size, root=checkpoint.root.hex(), checkpoint=signed.data, cosignature=cosignature,
+            size=checkpoint.size, root=checkpoint.root.hex(), checkpoint=kept.data, cosignature=cosignature,
             seen_at=clock.now(), error="",
         )
     )  # fmt: skip

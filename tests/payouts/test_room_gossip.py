@@ -1,7 +1,10 @@
 """What others show us of a log, held against what we know; a log that shows two histories is convicted by whoever sees both."""
 
 import base64
+import subprocess
+import sys
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -9,14 +12,14 @@ from django.test import Client
 from payouts import forks, gossip, mirror, peers, pins, store
 from payouts.facts import NoteHeard
 from payouts.ledger.checkpoint import Checkpoint, sign_checkpoint
-from payouts.ledger.errors import LedgerError
+from payouts.ledger.errors import LedgerError, MalformedCheckpoint
 from payouts.ledger.fork import check_fork
 from payouts.ledger.note import Signer
 from payouts.mirror_files import name_of
 from payouts.models import HeardNote, PeerLog
 from payouts.refusals import LogForked
 from server.core import worker
-from server.core.errors import NotFound, WrongState
+from server.core.errors import NotFound, TributaryError, WrongState
 from server.core.models import Task
 from tests.payouts.ledger_world import Log
 from tests.payouts.neighbour import Neighbour
@@ -191,3 +194,74 @@ def test_the_header_says_our_newest_head(neighbour: Neighbour) -> None:
     value = gossip.header()[gossip.HEADER]
     assert base64.b64decode(value) == store.published_checkpoint()
     assert len(value) <= 8 * 1024
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_lines_added_to_a_note_do_not_keep_it_from_convicting(neighbour: Neighbour, size: int) -> None:
+    """Names that no proof may quote, and a hundred of them: the proof has the log's own lines alone."""
+    peer = followed(neighbour, "one", "two")
+    hidden = another_history(neighbour, *(f"other {number}" for number in range(size - 1)))
+    junk = "".join(f"\u2014 cafe\u0301.example/{number} {'A' * 100}\n" for number in range(90))
+    note = hidden.checkpoint().data + junk.encode()
+    neighbour.shown = {f"ledger/peers/there/{path}": data for path, data in hidden.files.items()}
+    assert gossip.take(note, source="elsewhere", tiles_url=f"{neighbour.origin}/ledger/peers/there")
+    judge_all()
+    assert convicted(peer, neighbour)
+    assert bytes(peer.kept_note_b or b"") == hidden.checkpoint().data
+
+
+def test_a_head_that_could_not_be_quoted_is_not_accepted(neighbour: Neighbour) -> None:
+    peer = followed(neighbour, "one")
+    before = pinned(peer)
+    head = neighbour.log.checkpoint().checkpoint
+    for extension in ("cafe\u0301", "x" * 3000):
+        neighbour.note = sign_checkpoint(Checkpoint(head.origin, 9, head.root, (extension,)), neighbour.instance.ledger)
+        with pytest.raises(MalformedCheckpoint):
+            peers.refresh(peer)
+        assert not hear(neighbour.note)
+    peer.refresh_from_db()
+    assert (peer.size, peer.root) == before[:2]
+
+
+def test_a_head_whose_tiles_say_something_else_is_kept_and_judged_again(
+    neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = followed(neighbour, "one", "two")
+    hidden = another_history(neighbour, "other", "others", "more", "and more")
+    neighbour.note = hidden.checkpoint().data
+    with pytest.raises(LedgerError):
+        peers.refresh(peer)
+    judge_all()
+    assert (HeardNote.objects.get().state, convicted(peer, neighbour)) == ("unclear", False)
+    # An hour later it shows the tiles too.
+    neighbour.log = hidden
+    gossip.compare_with_peers()
+    judge_all()
+    assert convicted(peer, neighbour)
+
+
+def test_tiles_that_cannot_be_reached_now_are_asked_for_later(neighbour: Neighbour) -> None:
+    peer = followed(neighbour, "one", "two")
+    hidden = another_history(neighbour, "other", "others", "more", "and more")
+    assert hear(hidden.checkpoint().data)
+    PeerLog.objects.filter(pk=peer.pk).update(url="http://127.0.0.1:9/ledger/1")
+    with pytest.raises(TributaryError):
+        judge_all()
+    assert HeardNote.objects.get().state == "waiting"
+
+
+def test_the_verdict_holds_in_another_process_that_knows_only_the_key(
+    neighbour: Neighbour, client: Client, tmp_path: Path
+) -> None:
+    peer = followed(neighbour, "one", "two")
+    assert hear(another_history(neighbour, "other").checkpoint().data)
+    judge_all()
+    file = tmp_path / "fork.json"
+    file.write_bytes(client.get(f"/ledger/forks/{name_of(peer.origin)}").content)
+    key = str(neighbour.instance.ledger.verifier)
+    stranger = str(Signer(peer.origin, 1, b"\x09" * 32).verifier)
+    for one, code in ((key, 0), (stranger, 1)):
+        argv = [sys.executable, "-m", "payouts.ledger", "verify-fork", str(file), "--key", one]
+        root = Path(__file__).parents[2]
+        done = subprocess.run(argv, cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, check=False)
+        assert done.returncode == code, done

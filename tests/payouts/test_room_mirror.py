@@ -134,7 +134,7 @@ def test_hostile_tiles_get_a_named_error_and_change_nothing(neighbour: Neighbour
         "cut": bundle[:-1],
         "nothing": b"",
         "two entries changed places": pack_bundle([e.data for e in [*neighbour.log.entries[:9], *neighbour.log.entries[10:12], *neighbour.log.entries[9:10], *neighbour.log.entries[12:256]]]),
-        "too large": b"\xff" * (2 * 1024 * 1024),
+        "larger than any bundle": b"\xff" * (256 * 65537 + 1),
     }  # fmt: skip
     for name, lie in lies.items():
         neighbour.log.files = {**honest, "tile/entries/000": lie}
@@ -181,12 +181,22 @@ def broken(kind: str, log: Log) -> tuple[bytes, str]:
         "an id twice": (canonical.encode({**fresh, "id": good["id"]}), "entry-id-repeated"),
         "another index": (canonical.encode({**fresh, "index": size + 1}), "bad-index"),
         "no json": (b"\x00\x01", "not-json"),
+        "larger than 4 KiB": (canonical.encode({**fresh, "body": {**fresh["body"], "reason": "x" * 60_000}}), "entry-too-large"),
     }[kind]
 
 
 @pytest.mark.parametrize(
     "kind",
-    ["spaces", "unknown type", "unknown version", "time goes backwards", "an id twice", "another index", "no json"],
+    [
+        "spaces",
+        "unknown type",
+        "unknown version",
+        "time goes backwards",
+        "an id twice",
+        "another index",
+        "no json",
+        "larger than 4 KiB",
+    ],
 )
 def test_an_entry_that_breaks_a_rule_is_mirrored_and_disputed(neighbour: Neighbour, client: Client, kind: str) -> None:
     copy = copied(neighbour, "one", "two")
