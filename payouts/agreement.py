@@ -113,12 +113,13 @@ def parse_agreement(data: bytes) -> Agreement:
     )  # fmt: skip
 
 
-def check_signed(agreement: Agreement, key_of: KeyOf) -> tuple[str, ...]:
+def check_signed(agreement: Agreement, key_of: KeyOf, *, by_instance: bool = True) -> tuple[str, ...]:
     """Verify the proofs; the parties (SCIDs) whose keys the caller does not know are returned, their proofs unverified.
 
+    ``by_instance`` is False for what the parties hand in: the instance signs last, and only what they have signed.
     Raises AgreementUnsigned when the proof of a party or of the instance is missing, AgreementProofUnexpected, BadSignature.
     """
-    missing = {agreement.origin, *agreement.parties}
+    missing = {*agreement.parties, *([agreement.origin] if by_instance else [])}
     unknown = []
     signers = [_signer(proof, agreement.origin) for proof in agreement.document["proof"]]
     if not is_ascending(proof["verificationMethod"] for proof in agreement.document["proof"]):

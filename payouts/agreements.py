@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -17,11 +17,16 @@ from payouts.ledger.money import PAYABLE, UNCLAIMED, account, format_amount
 from payouts.ledger.multikey import multikey_bytes
 from payouts.models import Acceptance, AccountHead, Agreement
 from server.core import clock
-from server.core.errors import Invalid, NotAllowed
-from server.identity import keylog
+from server.core.errors import Conflict, Invalid, NotAllowed, NotFound
+from server.identity import keylog, resolver
 from server.identity import queries as identities
+from server.identity.models import Identity
 
 DEFAULT, CHANNEL = "default", "channel"
+# How far the clock of another home may be ahead of ours.
+CLOCK_SECONDS_MAX = 300
+# A key log looked at less long ago is not asked for again because of a stranger's knock.
+LOG_AGE_SECONDS_MAX = 60
 
 
 @dataclass(frozen=True)
@@ -33,16 +38,26 @@ class Member:
     method: str
     keys: dict[str, bytes]
 
+    @property
+    def present_keys(self) -> dict[str, bytes]:
+        """What may still sign: a ``#user`` key that was replaced (an old home may have kept it) signs nothing new."""
+        return {method: key for method, key in self.keys.items() if key == self.keys[self.method]}
+
 
 @transaction.atomic
 def default_offer() -> Agreement:
     """The offer in force, published and logged on first use."""
-    found = Agreement.objects.filter(kind=DEFAULT, effective_from__lte=clock.now()).order_by("-effective_from").first()
+    found = published_offer()
     if found is not None:
         return found
     now = clock.now().replace(microsecond=0)
     document = offers.default_offer(instance_keys.origin(), created=clock.iso(now), effective_from=clock.iso(now))
     return _publish(agreement.parse_agreement(canonical.encode(_signed_by_instance(document))))
+
+
+def published_offer() -> Agreement | None:
+    """The offer in force, if one was ever published. Reads only."""
+    return Agreement.objects.filter(kind=DEFAULT, effective_from__lte=clock.now()).order_by("-effective_from").first()
 
 
 def is_accepted(scid: str) -> bool:
@@ -69,11 +84,14 @@ def prepare_acceptance(*, scid: str) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def accept_default(*, scid: str, key: SigningKey | None = None) -> Acceptance:
+def accept_default(*, scid: str, key: SigningKey | None = None, offer_id: str = "") -> Acceptance:
     """Sign the default offer for ``scid`` and take it. ``key``: her ``#user`` key; without it the one in our custody.
 
-    Idempotent. Raises NotFound for an unknown identity, WrongState when its key is not held here, and as ``accept``.
+    ``offer_id``: the terms that she was shown; others are not signed (Conflict). Idempotent. Raises NotFound for an unknown
+    identity, WrongState when its key is not held here, and as ``accept``.
     """
+    if offer_id and offer_id != default_offer().id:
+        raise Conflict("The terms have changed since you read them. Read them again before you sign.")
     known = Acceptance.objects.filter(scid=scid).order_by("-id").first()
     if known is not None:
         return known
@@ -84,24 +102,42 @@ def accept_default(*, scid: str, key: SigningKey | None = None) -> Acceptance:
     return accept(data=canonical.encode(document))
 
 
+def accept_from_elsewhere(*, data: bytes) -> Acceptance:
+    """Take what a creator signed at another home (``accept``). Only who is owed something here may: anybody can knock.
+
+    Her key log is asked for anew when it may have grown since we saw it. Raises NotFound, and as ``accept``.
+    """
+    try:
+        scid = agreement.parse_agreement(data).scope
+    except LedgerError as error:
+        raise Invalid(f"{error.code}: {error}") from error
+    if not AccountHead.objects.filter(scid=scid).exists():
+        raise NotFound("Nothing is owed to this identity here.")
+    resolver.refresh_when_older(identities.by_scid(scid), seconds=LOG_AGE_SECONDS_MAX)
+    return accept(data=data)
+
+
 @transaction.atomic
 def accept(*, data: bytes) -> Acceptance:
     """Take an agreement that a creator signed over our default offer; sign it too, log it, and free what waited for it.
 
-    Raises Invalid with the reason's name for anything but the published terms properly signed; then nothing has changed.
+    Idempotent: who has accepted an offer is not written down again, whatever moment a second signature names. Raises Invalid
+    with the reason's name for anything but the published terms properly signed, NotAllowed for a key that signs no more; then
+    nothing has changed.
     """
     try:
         terms = agreement.parse_agreement(data)
         offer = default_offer()
         _check_same_terms(terms, offer)
+        _check_moment(terms)
+        if agreement.check_signed(terms, member(terms.scope).present_keys.get, by_instance=False):
+            raise NotAllowed("This agreement is not signed with the present key of the identity.")
         signed = agreement.parse_agreement(canonical.encode(_signed_by_instance(terms.document)))
-        who = member(terms.scope)
-        keys = {**who.keys, instance_keys.instance_method(): multikey_bytes(instance_keys.instance_public(), "ed25519")}
-        if agreement.check_signed(signed, keys.get):
-            raise NotAllowed("This agreement is signed with a key that is not in the identity's log.")
     except LedgerError as error:
         raise Invalid(f"{error.code}: {error}") from error
-    row = _publish(signed)
+    # Two that accept at once: the second finds what the first wrote.
+    Identity.objects.select_for_update().get(scid=terms.scope)
+    row = _accepted_before(terms) or _publish(signed)
     acceptance, _ = Acceptance.objects.get_or_create(scid=terms.scope, agreement=row)
     _free_unclaimed(acceptance)
     return acceptance
@@ -117,6 +153,21 @@ def member(scid: str) -> Member:
         method = f"{document.did}?versionId={version.entry.version_id}#user-{document.user.number}"
         keys[method] = multikey_bytes(document.user.multikey, "ed25519")
     return Member(scid, log_of.custody, method, keys)
+
+
+def _accepted_before(terms: Terms) -> Agreement | None:
+    """What this creator signed already over the same offer, in the same custody."""
+    for one in Acceptance.objects.filter(scid=terms.scope).select_related("agreement").order_by("-id"):
+        document = terms_of(one.agreement).document
+        if (document["prev"], document["parties"]) == (terms.document["prev"], terms.document["parties"]):
+            return one.agreement
+    return None
+
+
+def _check_moment(terms: Terms) -> None:
+    """An agreement that begins later would make payable now what is only agreed for then."""
+    if datetime.fromisoformat(terms.effective_from) > clock.now() + timedelta(seconds=CLOCK_SECONDS_MAX):
+        raise Invalid("What is signed must be in force when it is handed in.", field="effective_from")
 
 
 def _check_same_terms(terms: Terms, offer: Agreement) -> None:

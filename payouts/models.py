@@ -251,3 +251,20 @@ class PeerClaim(models.Model):
 
     def __str__(self) -> str:
         return f"{self.peer} owes {self.scid}"
+
+
+class PeerAgreement(models.Model):
+    """What somebody from here signed with another instance over its offer, as that instance signed it too."""
+
+    peer = models.ForeignKey(PeerLog, on_delete=models.CASCADE, related_name="agreements")
+    scid = models.CharField(max_length=64, db_index=True)
+    offer_id = models.CharField(max_length=64)
+    agreement_id = models.CharField(max_length=64)
+    document = models.BinaryField()
+    signed_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["peer", "scid", "offer_id"], name="peer_agreement_once")]
+
+    def __str__(self) -> str:
+        return f"{self.scid} with {self.peer}"

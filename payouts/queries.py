@@ -11,9 +11,10 @@ from payouts import instance_keys, store
 from payouts.ledger import canonical
 from payouts.ledger.entries import parse_entry
 from payouts.ledger.money import parse_amount
-from payouts.models import AccountHead, Dispute, EntryOfAccount, LogEntry, PeerClaim, SignedHead
+from payouts.models import Acceptance, AccountHead, Dispute, EntryOfAccount, LogEntry, PeerAgreement, PeerClaim, SignedHead
 from payouts.store import DiskTiles
 
+FORKED = "forked"
 LINES_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -55,11 +56,18 @@ class Claim:
     checked_at: datetime | None
     # An error of the debtor's log since then, by name: the claim stands, but its books are in doubt.
     doubt: str = ""
+    # When its agreement was signed; None as long as it was not.
+    signed_at: datetime | None = None
 
     @property
     def owed(self) -> int:
         """Payable and held."""
         return self.payable + self.held
+
+    @property
+    def is_forked(self) -> bool:
+        """Did the debtor sign two histories? Nothing is signed for it then."""
+        return self.doubt == FORKED
 
 
 def earnings(scid: str) -> list[Earning]:
@@ -73,11 +81,13 @@ def claims(scid: str) -> list[Claim]:
     heads = AccountHead.objects.filter(scid=scid).order_by("currency")
     root = LogEntry.objects.filter(type="accounts.root").order_by("-index").first()
     names = _cosigners()
+    accepted = Acceptance.objects.filter(scid=scid).order_by("-id").first()
+    signed = {one.peer_id: one.signed_at for one in signed_with_others(scid)}
     ours = [
         Claim(
             debtor=instance_keys.origin(), is_ours=True, currency=head.currency, payable=head.balance, held=head.held,
             unclaimed=head.unclaimed, as_of_index=root.index if root else None, as_of=root.at if root else None,
-            witnesses=names, checked_at=None,
+            witnesses=names, checked_at=None, signed_at=accepted.at if accepted else None,
         )
         for head in heads
     ]  # fmt: skip
@@ -87,11 +97,17 @@ def claims(scid: str) -> list[Claim]:
             debtor=claim.peer.origin, is_ours=False, currency=claim.currency, payable=claim.balance, held=claim.held,
             unclaimed=claim.unclaimed, as_of_index=claim.as_of_index, as_of=claim.as_of,
             witnesses=tuple(claim.witnesses.split()), checked_at=claim.checked_at,
-            doubt="forked" if claim.peer.forked_at else "disputed" if claim.peer.origin in disputed else claim.peer.error,
+            doubt=FORKED if claim.peer.forked_at else "disputed" if claim.peer.origin in disputed else claim.peer.error,
+            signed_at=signed.get(claim.peer_id),
         )
         for claim in PeerClaim.objects.filter(scid=scid).select_related("peer").order_by("peer__origin", "currency")
     ]  # fmt: skip
     return [*ours, *theirs]
+
+
+def signed_with_others(scid: str) -> list[PeerAgreement]:
+    """What ``scid`` signed with other instances from here, the oldest first."""
+    return list(PeerAgreement.objects.filter(scid=scid).select_related("peer").order_by("pk"))
 
 
 def account_entries(scid: str) -> Sequence[EntryOfAccount]:

@@ -10,6 +10,8 @@ urlpatterns = [
     path("ledger/1/entry/<int:index>", views.entry),
     path("ledger/1/blob/<str:digest>", views.blob),
     path("ledger/1/statement/<str:scid>", views.statement, name="ledger-statement"),
+    path("ledger/1/offer", views.offer),
+    path("ledger/1/agreements", views.add_agreement),
     path("ledger/witness/add-checkpoint", views.add_checkpoint),
     path("ledger/peers/<str:digest>/checkpoint", peer_views.checkpoint),
     path("ledger/peers/<str:digest>/mirrored", peer_views.mirrored),

@@ -7,7 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from payouts import pins, queries, statements, store
+from payouts import agreements, pins, queries, statements, store
+from payouts.agreement import AGREEMENT_BYTES_MAX
 from payouts.ledger.errors import LedgerError
 from payouts.ledger.witness import REQUEST_BYTES_MAX, parse_request
 from payouts.models import LogEntry
@@ -73,6 +74,27 @@ def statement(request: HttpRequest, scid: str) -> HttpResponse:
     answer = reply(data, "application/gzip")
     answer["Content-Disposition"] = f'attachment; filename="statement-{sha256(data).hexdigest()[:12]}.json.gz"'
     return answer
+
+
+@require_safe
+def offer(request: HttpRequest) -> HttpResponse:
+    """The default agreement in force: what a creator who has not signed may sign."""
+    found = agreements.published_offer()
+    if found is None:
+        return _refusal(NotFound("This instance has published no offer yet."))
+    return _answer(bytes(found.document), "application/json", cache=SHORTLY)
+
+
+@csrf_exempt
+@require_POST
+def add_agreement(request: HttpRequest) -> HttpResponse:
+    """A creator's home hands in what she signed over our offer, and gets it back with our signature."""
+    try:
+        body = request.read(AGREEMENT_BYTES_MAX + 1)
+        taken = agreements.accept_from_elsewhere(data=body)
+    except (LedgerError, TributaryError) as error:
+        return _refusal(error)
+    return _answer(bytes(taken.agreement.document), "application/json")
 
 
 @csrf_exempt

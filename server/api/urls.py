@@ -19,6 +19,7 @@ from server.api import (
     search,
     uploads,
     videos,
+    wallet,
     wellknown,
 )
 
@@ -30,6 +31,9 @@ _tributary = [
     path("me/identity", moving.one),
     path("me/identity/expect", moving.expect),
     path("me/identity/move", moving.away),
+    path("me/wallet", wallet.one),
+    path("me/wallet/refresh", wallet.refresh),
+    path("me/wallet/sign", wallet.sign),
     path("follow-requests", me.follow_requests),
     path("follow-requests/<int:follow_id>/accept", me.accept),
     path("follow-requests/<int:follow_id>/reject", me.reject),

@@ -1,15 +1,19 @@
 """Speaks to other homes: fetches key logs, offers and grants, and hands a move over. What comes is believed by nobody yet."""
 
 import json
+import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 
-from server.core import canonical, hosts, http, limits
+from server.core import canonical, clock, hosts, http, limits
 from server.core.errors import Conflict, Invalid, NotFound, TributaryError, Unavailable
 from server.identity import actions, hostgrant, keylog
 from server.identity.models import Identity
+
+logger = logging.getLogger(__name__)
 
 OFFER_BYTES_MAX = 8 * limits.KIB
 ANSWER_BYTES_MAX = 64 * limits.KIB
@@ -33,6 +37,22 @@ def refresh(identity: Identity) -> Identity:
     """Ask the home that the log names for the log, and take what is new. Raises as ``fetch_log`` and ``accept_log`` do."""
     did = keylog.parse_did(identity.did, loopback=settings.ALLOW_LOOPBACK)
     return actions.accept_log(data=fetch_log(did.url(loopback=settings.ALLOW_LOOPBACK)), requested=identity.scid)
+
+
+def refresh_when_older(identity: Identity, *, seconds: int) -> None:
+    """``refresh``, unless this was tried less than ``seconds`` ago. What goes wrong changes nothing: what we know stands.
+
+    An identity that lives here is never asked for. The time is written before the request, so that strangers whose doing leads
+    here cannot make us ask more often.
+    """
+    now = clock.now()
+    due = Identity.objects.filter(pk=identity.pk, is_home=False, checked_at__lt=now - timedelta(seconds=seconds))
+    if not due.update(checked_at=now):
+        return
+    try:
+        refresh(identity)
+    except TributaryError as error:
+        logger.info("key log not refreshed", extra={"scid": identity.scid, "error": error.code})
 
 
 def fetch_host_grant(actor_uri: str) -> Mapping[str, Any]:

@@ -1,15 +1,28 @@
-"""A creator's wallet: what she earned, who owes it, and the statement that proves it anywhere."""
+"""A creator's wallet: what she earned, who owes it, the terms she may sign, and the statement that proves it anywhere."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from payouts import agreements, peers, queries, statements
+from payouts import agreements, claiming, instance_keys, peers, queries, statements
+from payouts.agreement import Agreement as Terms
+from payouts.models import PeerLog
 from server.accounts.models import Account
-from server.core.errors import NotFound
-from server.web.answers import done, door
+from server.core.errors import NotFound, TributaryError
+from server.videos.models import Video
+from server.web.answers import done, door, refused, wants_json
 from server.web.viewers import needs_account
+
+MILLIONTHS_A_PERCENT = 10_000
+TABLES = ("contextual", "personal")
+PLACES = {
+    "contributors": "Contributors to this instance",
+    "operating": "Running costs of the instance, at most",
+    "reserve": "Reserve",
+    "viewers": "Viewers",
+    "creator": "You, the creator",
+}
 
 
 @require_safe
@@ -28,11 +41,44 @@ def wallet(request: HttpRequest, viewer: Account) -> HttpResponse:
         "claims": claims,
         "totals": totals,
         "waiting": {currency: amount for currency, amount in waiting.items() if amount},
-        "earnings": queries.earnings(scid) if scid else [],
-        "accepted": bool(scid) and agreements.is_accepted(scid),
+        "earnings": [(earning, _titled(earning)) for earning in queries.earnings(scid)] if scid else [],
+        "signed": queries.signed_with_others(scid) if scid else [],
+        "peers": PeerLog.objects.order_by("origin"),
+        "has_identity": bool(scid),
         "has_statement": any(claim.is_ours and claim.as_of_index is not None for claim in claims),
     }
     return render(request, "wallet/wallet.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@door
+@needs_account
+def sign(request: HttpRequest, viewer: Account) -> HttpResponse:
+    """The terms of one debtor, to be read and then signed with the key that this server holds."""
+    scid = _scid(viewer)
+    debtor = request.POST.get("debtor") or request.GET.get("debtor", "")
+    try:
+        if request.method == "POST":
+            _accept(scid, debtor, request.POST.get("offer", ""))
+            return done(request, to=reverse("wallet"), say=f"Signed. {debtor} has signed it too.")
+        terms = _terms(debtor)
+    except NotFound:
+        raise
+    except TributaryError as error:
+        if wants_json(request):
+            return refused(request, error)
+        return render(request, "wallet/sign.html", {"debtor": debtor, "problem": error}, status=error.status)
+    context = {
+        "debtor": debtor,
+        "is_ours": debtor == instance_keys.origin(),
+        "terms": terms,
+        "rows": _rows(terms),
+        "held": [
+            (hold["rail"], hold["days"], f"{hold['rate_millionths'] / MILLIONTHS_A_PERCENT:g}")
+            for hold in terms.document["holds"]
+        ],
+    }
+    return render(request, "wallet/sign.html", context)
 
 
 @require_POST
@@ -65,6 +111,51 @@ def statement(request: HttpRequest, viewer: Account) -> HttpResponse:
     data = statements.build(_scid(viewer))
     name = f"statement-{viewer.handle}.statement.json.gz"
     return HttpResponse(data, content_type="application/gzip", headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+@require_safe
+@door
+@needs_account
+def agreement(request: HttpRequest, viewer: Account, agreement_id: str) -> HttpResponse:
+    """What the viewer signed with another instance, as both signed it."""
+    found = next((one for one in queries.signed_with_others(_scid(viewer)) if one.agreement_id == agreement_id), None)
+    if found is None:
+        raise NotFound("You have signed no such agreement.")
+    name = f'attachment; filename="agreement-{agreement_id[:12]}.json"'
+    return HttpResponse(bytes(found.document), content_type="application/json", headers={"Content-Disposition": name})
+
+
+def _titled(earning: queries.Earning) -> list[tuple[queries.Line, Video | None]]:
+    """The lines of an earning, each with its video if this instance has it."""
+    videos = Video.objects.filter(uri__in=[line.work for line in earning.lines]).in_bulk(field_name="uri")
+    return [(line, videos.get(line.work)) for line in earning.lines]
+
+
+def _accept(scid: str, debtor: str, offer_id: str) -> None:
+    if debtor == instance_keys.origin():
+        agreements.accept_default(scid=scid, offer_id=offer_id)
+    else:
+        claiming.accept_elsewhere(scid=scid, peer=claiming.peer_called(debtor), offer_id=offer_id)
+
+
+def _terms(debtor: str) -> Terms:
+    if debtor != instance_keys.origin():
+        return claiming.offer_of(claiming.peer_called(debtor)).terms
+    ours = agreements.published_offer()
+    if ours is None:
+        raise NotFound("This instance has published no offer yet.")
+    return agreements.terms_of(ours)
+
+
+def _rows(terms: Terms) -> list[tuple[str, list[str]]]:
+    """Receiver, and her share of each table in per cent; the creator first."""
+    receivers = sorted(
+        {to for table in TABLES for to in terms.shares[table]}, key=lambda to: (to in PLACES and to != "creator", to)
+    )
+    return [
+        (PLACES.get(to, to), [f"{terms.shares[table].get(to, 0) / MILLIONTHS_A_PERCENT:g}" for table in TABLES])
+        for to in receivers
+    ]
 
 
 def _scid(viewer: Account) -> str:

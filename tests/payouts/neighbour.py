@@ -2,13 +2,17 @@
 
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from payouts import offers
+from payouts.ledger import canonical
 from payouts.ledger.checkpoint import open_checkpoint
 from payouts.ledger.follower import Pin, first_pin
 from payouts.ledger.note import VerifierKey
 from payouts.ledger.witness import judge, parse_request
+from tests.payouts.ledger_world import NOW as TIME
 from tests.payouts.ledger_world import Instance, Log, statement_of
 
 NOW = 1_800_000_000
@@ -34,6 +38,9 @@ class Neighbour:
         self.pins: dict[str, tuple[list[VerifierKey], Pin]] = {}
         self.seen: dict[str, bytes] = {}
         self.asked: list[str] = []
+        # Its default agreement, as it publishes it; and what it answers to whoever signed that (``countersigned`` by default).
+        self.offer: bytes | None = None
+        self.take: Callable[[bytes], tuple[int, bytes]] = lambda body: (200, self.countersigned(body))
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def follow(self, origin: str, vkey: VerifierKey) -> None:
@@ -61,6 +68,8 @@ class Neighbour:
             return 200, json.dumps({"metadata": told} if path == "/nodeinfo/2.1" else told).encode()
         if path == "/ledger/1/checkpoint":
             return 200, self.checkpoint()
+        if path == "/ledger/1/offer" and self.offer is not None:
+            return 200, self.offer
         name = path.removeprefix("/ledger/1/")
         if name in self.log.files:
             return 200, self.log.files[name]
@@ -79,6 +88,8 @@ class Neighbour:
         return 404, b"not here\n"
 
     def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        if path == "/ledger/1/agreements":
+            return self.take(body)
         if path != "/ledger/witness/add-checkpoint":
             return 404, b""
         request = parse_request(body)
@@ -88,6 +99,13 @@ class Neighbour:
             self.pins[request.origin] = keys, answer.pin
             self.seen[request.origin] = request.note
         return answer.status, answer.body.encode()
+
+    def countersigned(self, body: bytes) -> bytes:
+        """The agreement with the signature of this instance as well."""
+        method = f"{self.instance.actor}#instance-1"
+        return canonical.encode(
+            offers.sign(json.loads(body), key=self.instance.instance_key, verification_method=method, created=TIME)
+        )
 
     def sees(self, note: bytes, keys: list[VerifierKey], origin: str) -> None:
         """It has seen this head of a log."""

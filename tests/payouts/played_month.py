@@ -12,6 +12,7 @@ def play_month(neighbour: Neighbour, scid: str) -> None:
     document = offers.default_offer(instance.origin, created="2026-10-01T00:00:00Z", effective_from="2026-11-01T00:00:00Z")
     method = f"{instance.actor}#instance-1"
     signed = offers.sign(document, key=instance.instance_key, verification_method=method, created=NOW)
+    neighbour.offer = canonical.encode(signed)
     terms = agreement.parse_agreement(canonical.encode(signed))
     log.agree("2026-11-01T12:00:01Z", terms)
     log.fund("2026-11-02T09:00:00Z", 2 * UNIT)

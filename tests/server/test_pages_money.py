@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,30 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
-from payouts import metering
+from payouts import agreements, instance_keys, metering, peers
 from payouts.ledger.__main__ import main as verify
-from payouts.models import Period
+from payouts.models import Acceptance, PeerAgreement, Period
 from server.accounts.models import Account, User
-from server.core import clock
+from server.core import clock, http
+from server.identity import queries as identities
 from server.sponsors.models import Advertiser, Campaign
+from tests.payouts.neighbour import Neighbour
+from tests.payouts.played_month import play_month
 from tests.server.test_pages_watch import signed_in, text
 from tests.world import World, published
 
 pytestmark = pytest.mark.django_db
 STAFF_PAGES = ["/staff/sponsors", "/staff/periods", "/staff/ledgers"]
 SHOWN = 1000
+
+
+@pytest.fixture
+def next_door() -> Iterator[Neighbour]:
+    """Another instance with a ledger."""
+    it = Neighbour()
+    yield it
+    it.close()
+    http.forget_connections()
 
 
 def staff(name: str) -> Client:
@@ -253,6 +266,54 @@ def test_what_waits_unclaimed_is_signed_for_and_proven(root: Client, world: Worl
     changed = gzip.decompress(answer.content).replace(b"18000000", b"28000000")
     file.write_bytes(gzip.compress(changed))
     assert verify(["verify", "--json", str(file)]) != 0
+
+
+def test_the_terms_are_read_before_they_are_signed(root: Client, world: World) -> None:
+    earned(root, world.alice)
+    alice, ours = signed_in(world.alice), instance_keys.origin()
+    assert "Read the terms and sign" in text(alice.get("/wallet"))
+    page = text(alice.get("/wallet/sign", {"debtor": ours}))
+    assert "65 %" in page
+    assert "You, the creator" in page
+    assert agreements.default_offer().id in page
+    stale = alice.post("/wallet/sign", {"debtor": ours, "offer": "0" * 64})
+    assert (stale.status_code, "terms have changed" in text(stale)) == (409, True)
+    assert not Acceptance.objects.exists()
+    assert alice.post("/wallet/sign", {"debtor": ours, "offer": agreements.default_offer().id}).status_code == 302
+    assert "You signed its agreement on" in text(alice.get("/wallet"))
+    # Charlie signs for himself alone, whoever's wallet he has seen.
+    signed_in(world.charlie).post("/wallet/sign", {"debtor": ours})
+    assert set(Acceptance.objects.values_list("scid", flat=True)) == {world.alice.scid, world.charlie.scid}
+
+
+def test_another_instances_terms_are_signed_from_the_wallet(world: World, next_door: Neighbour) -> None:
+    alice, scid = signed_in(world.alice), world.alice.scid or ""
+    assert "follows no other ledger yet" in text(alice.get("/wallet"))
+    play_month(next_door, scid)
+    next_door.show_statement(scid, identities.log_bytes(identities.by_scid(scid)).splitlines())
+    peer = peers.follow_log(instance_origin=next_door.origin)
+    assert "1 ledger followed here" in text(alice.get("/wallet"))
+    for address in ("/wallet/sign", "/wallet/sign?debtor=nowhere.example/ledger/1"):
+        assert alice.get(address).status_code == 404
+    assert alice.post("/wallet/refresh").status_code == 302
+    assert "Waits for your signature" in text(alice.get("/wallet"))
+    address = f"/wallet/sign?debtor={peer.origin}"
+    page = text(alice.get(address))
+    assert peer.origin in page
+    assert "65 %" in page
+    offer, next_door.offer = next_door.offer, None
+    away = alice.get(address)
+    assert (away.status_code, "cannot be signed with now" in text(away)) == (502, True)
+    next_door.offer = offer
+    assert alice.post("/wallet/sign", {"debtor": peer.origin}).status_code == 302
+    signed = PeerAgreement.objects.get()
+    assert "Its next statement will show it" in text(alice.get("/wallet"))
+    file = f"/wallet/agreements/{signed.agreement_id}"
+    assert alice.get(file).content == bytes(signed.document)
+    assert signed_in(world.charlie).get(file).status_code == 404
+    assert "Signed with" not in text(signed_in(world.charlie).get("/wallet"))
+    assert Client().post("/wallet/sign", {"debtor": peer.origin}).status_code == 302
+    assert PeerAgreement.objects.count() == 1
 
 
 # --- identity ---

@@ -1,4 +1,4 @@
-"""``manage.py ledger status|verify|statement SCID|follow ORIGIN|close PERIOD``: the ledger from the command line."""
+"""``manage.py ledger status|verify|statement SCID|follow ORIGIN|sign SCID|close PERIOD``: the ledger from the command line."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from payouts import checks, instance_keys, log, peers, settlement, statements, store
+from payouts import agreements, checks, claiming, instance_keys, log, peers, settlement, statements, store
 from payouts.ledger.errors import LedgerError
 from payouts.models import AccountHead, PeerLog, Period, SignedHead
 from server.core.errors import TributaryError
@@ -16,7 +16,7 @@ from server.core.errors import TributaryError
 class Command(BaseCommand):
     """Look at the ledger, check it, and close periods."""
 
-    help = "The signed ledger: ledger status|verify|statement SCID|follow ORIGIN|close PERIOD [--json]"
+    help = "The signed ledger: ledger status|verify|statement SCID|follow ORIGIN|sign SCID|close PERIOD [--json]"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -27,6 +27,9 @@ class Command(BaseCommand):
         statement.add_argument("--to", type=Path, help="the file (SCID.json.gz if it is not named)")
         follow = verbs.add_parser("follow", help="follow and cosign the ledger of another instance")
         follow.add_argument("origin", help="https://HOST")
+        sign = verbs.add_parser("sign", help="sign a default agreement for an identity whose key is held here")
+        sign.add_argument("scid")
+        sign.add_argument("--debtor", default="", help="the ledger of another instance, such as peer.example/ledger/1; else ours")
         close = verbs.add_parser("close", help="share an approved period; repeat it after a crash")
         close.add_argument("period", help="its name, such as 2026-11")
         close.add_argument("--currency", default="EUR")
@@ -78,6 +81,13 @@ class Command(BaseCommand):
     def _follow(self, options: dict[str, Any]) -> dict[str, Any]:
         peer = peers.follow_log(instance_origin=options["origin"])
         return {"origin": peer.origin, "size": peer.size, "root": peer.root}
+
+    def _sign(self, options: dict[str, Any]) -> dict[str, Any]:
+        scid, debtor = options["scid"], options["debtor"]
+        if debtor in ("", instance_keys.origin()):
+            return {"debtor": instance_keys.origin(), "agreement": agreements.accept_default(scid=scid).agreement_id}
+        signed = claiming.accept_elsewhere(scid=scid, peer=claiming.peer_called(debtor))
+        return {"debtor": debtor, "agreement": signed.agreement_id}
 
     def _close(self, options: dict[str, Any]) -> dict[str, Any]:
         period = Period.objects.filter(name=options["period"], currency=options["currency"]).first()

@@ -21,6 +21,7 @@ from payouts.models import (
     LogEntry,
     MeteredImpression,
     MeteredView,
+    PeerAgreement,
     PeerClaim,
     PeerLog,
     Period,
@@ -290,6 +291,20 @@ class PeerClaimAdmin(ReadOnlyAdmin):
     @admin.display(description="payable", ordering="balance")
     def payable(self, claim: PeerClaim) -> str:
         return in_units(claim.balance)
+
+
+@admin.register(PeerAgreement)
+class PeerAgreementAdmin(ReadOnlyAdmin):
+    list_display = ["scid", "peer", "signed_at", "agreement_id"]
+    list_select_related = ["peer"]
+    search_fields = ["scid", "peer__origin", "agreement_id"]
+    ordering = ["-signed_at"]
+    fields = ["scid", "peer", "signed_at", "agreement_id", "offer_id", "text"]
+    readonly_fields = ["text"]
+
+    @admin.display(description="document, as both signed it")
+    def text(self, signed: PeerAgreement) -> SafeString:
+        return raw(bytes(signed.document))
 
 
 @admin.register(MeteredView)

@@ -58,6 +58,19 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// A form that other servers have to answer: it says that it waits, and is sent once.
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-waits]");
+  if (!form) return;
+  if (form.dataset.busy) return event.preventDefault();
+  form.dataset.busy = "1";
+  const button = event.submitter ?? form.querySelector("button");
+  button?.setAttribute("aria-busy", "true");
+  if (button) button.textContent = "Waiting for an answer…";
+});
+// Back from the next page, the browser may show this one as it was left.
+addEventListener("pageshow", (event) => event.persisted && document.querySelector("form[data-busy]") && location.reload());
+
 tendToasts();
 tendToggles();
 drawBlurs();
