@@ -155,7 +155,7 @@ def _meter(name: str, key: str, works: Mapping[str, Mapping[str, Any]], impressi
         "views_root": root_of(hashes(sorted(leaves))).hex(),
         "qualified": qualified,
         "impressions": impressions,
-        # Sessions are not counted yet: nothing that is kept says which views belong together.
+        # Session certificates that were issued to viewers: none are, yet.
         "sessions": 0,
         "rejected": [list(pair) for pair in sorted(rejected.items())],
     }  # fmt: skip

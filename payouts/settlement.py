@@ -40,7 +40,8 @@ class Unfunded(TributaryError):
 def plan_period(
     *, name: str, currency: str, campaigns: Sequence[CampaignCharge], by: str, operating_cost: int = 0, pool: str = POOL
 ) -> Period:
-    """Freeze what a period is closed from. ``by``: who plans it; ``operating_cost``: the published cost, in millionths.
+    """Freeze what a period is closed from. ``by``: who plans it (see ``approve_period``);
+    ``operating_cost``: the published cost, in millionths.
 
     Raises Invalid (also when the settlement function refuses), Unfunded, Conflict for a period that is planned already,
     WrongState while another period of the pool is not closed: its rest is carried into this one.
@@ -82,11 +83,14 @@ def preview(period: Period) -> splits.PeriodShares:
 
 @transaction.atomic
 def approve_period(*, period: Period, by: str) -> Period:
-    """Let a planned period be closed. Raises NotAllowed for the planner above the set amount, WrongState."""
+    """Let a planned period be closed. Raises NotAllowed for the planner above the set amount, WrongState.
+
+    ``by``: its first word says who it is and must never change for a person; what follows is for people to read.
+    """
     row = Period.objects.select_for_update().get(pk=period.pk)
     if row.state != "planned":
         raise WrongState(f"This period is {row.state}.")
-    if row.amount + row.carried_in >= settings.FOUR_EYES_AMOUNT_MILLIONTHS and by == row.planned_by:
+    if row.amount + row.carried_in >= settings.FOUR_EYES_AMOUNT_MILLIONTHS and _is_same_person(by, row.planned_by):
         raise NotAllowed("Above the set amount another person must approve what you planned.")
     row.state, row.approved_by = "approved", by
     row.save(update_fields=["state", "approved_by"])
@@ -178,6 +182,10 @@ def _finish(period: Period, close: Entry, by: str) -> Period:
         facts.record(PeriodClosed(period_id=period.pk))
     period.refresh_from_db()
     return period
+
+
+def _is_same_person(one: str, other: str) -> bool:
+    return one.partition(" ")[0].casefold() == other.partition(" ")[0].casefold()
 
 
 def _name(period: Period) -> str:

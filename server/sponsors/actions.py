@@ -13,7 +13,7 @@ from server.accounts.models import Account, User
 from server.core import clock
 from server.core.errors import Conflict, Invalid, NotAllowed, NotFound, WrongState
 from server.moderation.actions import audit
-from server.sponsors import queries
+from server.sponsors import queries, visitors
 from server.sponsors.models import NAME, Advertiser, Campaign, Offer
 from server.videos.models import Video
 
@@ -136,19 +136,30 @@ def stop_campaign(*, campaign: Campaign, by_staff: User) -> None:
 
 
 @transaction.atomic
-def offer_slot(*, viewer: Account | None, after: Video | None) -> Offer | None:
-    """The slot that follows ``after`` in this viewer's feed, or none when nobody pays for one."""
-    campaign = queries.choose(viewer)
+def offer_slot(*, viewer: Account | None, after: Video | None, address: str = "") -> Offer | None:
+    """The slot that follows ``after`` in this viewer's feed, or none when nobody pays for one.
+
+    ``address``: where she comes from, for whoever is not signed in. A creator gets no slot after her own video: she would earn
+    by looking. Nobody gets more slots than can be looked at.
+    """
+    if after is not None and _is_own(viewer, after.account):
+        return None
+    if queries.is_asking_too_much(viewer, address):
+        return None
+    campaign = queries.choose(viewer, address)
     if campaign is None:
         return None
-    return Offer.objects.create(campaign=campaign, after=after, viewer=viewer)
+    now = clock.now()
+    visitor = visitors.pseudonym(address, now) if viewer is None else ""
+    return Offer.objects.create(campaign=campaign, after=after, viewer=viewer, visitor=visitor, offered_at=now)
 
 
 @transaction.atomic
-def record_impression(*, offer_id: uuid.UUID, viewer: Account | None, visible_ms: int) -> bool:
+def record_impression(*, offer_id: uuid.UUID, viewer: Account | None, visible_ms: int, address: str = "") -> bool:
     """The player says that the slot was half visible for ``visible_ms``. Returns whether that is billed (once, when funded).
 
-    Raises NotFound for an offer that was never made or is for another viewer, Invalid for one too old or seen too short.
+    Raises NotFound for an offer that was never made or is for another viewer, Invalid for one too old, seen too short, or seen
+    for longer than it has been there.
     """
     offer = (
         Offer.objects.select_for_update(of=("self",))
@@ -158,16 +169,22 @@ def record_impression(*, offer_id: uuid.UUID, viewer: Account | None, visible_ms
     )
     if offer is None or offer.viewer_id != (viewer.pk if viewer is not None else None):
         raise NotFound("There is no such slot in your feed.")
+    if viewer is None and offer.visitor != visitors.pseudonym(address, offer.offered_at):
+        raise NotFound("There is no such slot in your feed.")
     if visible_ms < VISIBLE_MS_MIN:
         raise Invalid("Too short to count.", field="visible_ms")
-    if offer.offered_at < clock.now() - timedelta(seconds=OFFER_SECONDS_MAX):
+    age = clock.now() - offer.offered_at
+    if age > timedelta(seconds=OFFER_SECONDS_MAX):
         raise Invalid("This slot was offered too long ago.")
+    # The player's word is only good for time that has passed here.
+    if age < timedelta(milliseconds=visible_ms):
+        raise Invalid("This slot has not been there for so long.", field="visible_ms")
     if offer.billed_at is not None:
         return False
     campaign = offer.campaign
     # One impression of an advertiser after the other: two at once must not spend the same money, nor pass the cap.
     Advertiser.objects.select_for_update().get(pk=campaign.advertiser_id)
-    if campaign.state != "running" or queries.has_seen_enough(campaign, viewer) or not queries.is_funded(campaign):
+    if campaign.state != "running" or queries.has_seen_enough(campaign, viewer, address) or not queries.is_funded(campaign):
         return False
     work = offer.after
     metering.count_impression(
@@ -184,6 +201,11 @@ def record_impression(*, offer_id: uuid.UUID, viewer: Account | None, visible_ms
 def forget_old_offers() -> int:
     """Forget which slot was offered to whom, once it can no longer be billed or count against a daily cap."""
     return Offer.objects.filter(offered_at__lt=clock.now() - timedelta(days=2)).delete()[0]
+
+
+def _is_own(viewer: Account | None, creator: Account) -> bool:
+    """Is it her own, also under another account of the same identity?"""
+    return viewer is not None and (viewer.pk == creator.pk or bool(viewer.scid and viewer.scid == creator.scid))
 
 
 def _step(campaign: Campaign, step: str, by_staff: User) -> None:

@@ -67,6 +67,8 @@ class Offer(models.Model):
     # The nearest preceding video of the same feed session: its creator gets the share.
     after = models.ForeignKey(Video, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     viewer = models.ForeignKey(Account, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    # Whom it was shown to when nobody was signed in: a name for a network that is good for one day (visitors.py).
+    visitor = models.CharField(max_length=64, blank=True, db_index=True)
     offered_at = models.DateTimeField(default=clock.now, db_index=True)
     billed_at = models.DateTimeField(null=True, blank=True)
 

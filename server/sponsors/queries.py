@@ -4,15 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from payouts import metering, periods, revenue
 from payouts.periods import CampaignCharge
 from server.accounts.models import Account
 from server.core import clock
+from server.sponsors import visitors
 from server.sponsors.models import Advertiser, Campaign, Offer
 
 PER_THOUSAND = 1000
+# A household, a café: as many people may be behind one address.
+VISITORS_PER_NETWORK = 4
+# Two a minute: after every fourth video, that is eight videos a minute.
+OFFERS_PER_HOUR_MAX = 120
 
 
 @dataclass(frozen=True)
@@ -43,15 +48,29 @@ def is_funded(campaign: Campaign) -> bool:
     return funds(campaign.advertiser, campaign.currency).free >= -(-campaign.price_per_thousand // PER_THOUSAND)
 
 
-def has_seen_enough(campaign: Campaign, viewer: Account | None) -> bool:
-    """Was this campaign billed for ``viewer`` so often today that it is shown to her no more?"""
-    if viewer is None:
-        return False
+def has_seen_enough(campaign: Campaign, viewer: Account | None, address: str) -> bool:
+    """Was this campaign billed for her so often in the last day that it is shown to her no more?
+
+    Whoever is not signed in is known by the network of ``address``, which may be more people: a higher number.
+    """
+    most = campaign.per_viewer_day_max * (1 if viewer is not None else VISITORS_PER_NETWORK)
     since = clock.now() - timedelta(days=1)
-    return Offer.objects.filter(campaign=campaign, viewer=viewer, billed_at__gt=since).count() >= campaign.per_viewer_day_max
+    return _offers_of(viewer, address).filter(campaign=campaign, billed_at__gt=since).count() >= most
 
 
-def choose(viewer: Account | None) -> Campaign | None:
+def is_asking_too_much(viewer: Account | None, address: str) -> bool:
+    """More slots were offered to her in the last hour than anybody can look at."""
+    since = clock.now() - timedelta(hours=1)
+    return _offers_of(viewer, address).filter(offered_at__gt=since).count() >= OFFERS_PER_HOUR_MAX
+
+
+def _offers_of(viewer: Account | None, address: str) -> QuerySet[Offer]:
+    if viewer is not None:
+        return Offer.objects.filter(viewer=viewer)
+    return Offer.objects.filter(viewer=None, visitor__in=visitors.lately(address, clock.now()))
+
+
+def choose(viewer: Account | None, address: str) -> Campaign | None:
     """The running, funded campaign that was offered least lately, unless this viewer has seen enough of it today."""
     today = clock.now().date()
     running = Campaign.objects.filter(state="running", first_day__lte=today, last_day__gte=today).select_related(
@@ -62,7 +81,7 @@ def choose(viewer: Account | None) -> Campaign | None:
     for campaign in sorted(running, key=lambda one: (lately.get(one.pk, 0), one.pk)):
         if campaign.video is not None and campaign.video.state != "published":
             continue
-        if has_seen_enough(campaign, viewer):
+        if has_seen_enough(campaign, viewer, address):
             continue
         if is_funded(campaign):
             return campaign

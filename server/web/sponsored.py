@@ -25,7 +25,8 @@ def slot(request: HttpRequest) -> HttpResponse:
     """The slot that follows the video ``after``, as a part of the page; 204 when nobody pays for one."""
     viewer = viewer_of(request)
     after = videos.visible_to(viewer).filter(pk=_number(request.POST.get("after", ""))).first()
-    offer = actions.offer_slot(viewer=viewer, after=after) if after is not None else None
+    address = request.META.get("REMOTE_ADDR", "")
+    offer = actions.offer_slot(viewer=viewer, after=after, address=address) if after is not None else None
     if offer is None:
         return HttpResponse(status=204)
     campaign = offer.campaign
@@ -39,5 +40,6 @@ def slot(request: HttpRequest) -> HttpResponse:
 def seen(request: HttpRequest, offer_id: UUID) -> HttpResponse:
     """Half of the slot was visible for so long. Billed once."""
     visible_ms = _number(request.POST.get("visible_ms", ""))
-    actions.record_impression(offer_id=offer_id, viewer=viewer_of(request), visible_ms=visible_ms)
+    address = request.META.get("REMOTE_ADDR", "")
+    actions.record_impression(offer_id=offer_id, viewer=viewer_of(request), visible_ms=visible_ms, address=address)
     return HttpResponse(status=204)

@@ -13,12 +13,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from payouts import peers, periods, settlement
+from payouts.ledger.errors import LedgerError
 from payouts.models import Dispute, LogEntry, PeerLog, PeerMirror, Period
 from payouts.store import read_head
 from server.accounts.models import User
 from server.core import clock, storage
 from server.core.errors import Invalid, NotAllowed, NotFound, TributaryError
-from server.sponsors import actions, queries
+from server.sponsors import actions, closing, queries
 from server.sponsors.models import Advertiser, Campaign
 from server.videos.models import Video
 from server.web.answers import done, door
@@ -230,12 +231,11 @@ def all_periods(request: HttpRequest) -> HttpResponse:
     if form.is_bound and form.is_valid():
         name = form.cleaned_data["name"]
         try:
-            period = settlement.plan_period(
+            period = closing.plan(
                 name=name,
                 currency="EUR",
-                campaigns=queries.charges(name, "EUR"),
-                by=staff_of(request).email,
                 operating_cost=millionths(form.cleaned_data["operating_cost"]),
+                by_staff=staff_of(request),
             )
         except TributaryError as error:
             put_error(form, error)
@@ -262,14 +262,14 @@ def one_period(request: HttpRequest, pk: int) -> HttpResponse:
 @needs_staff
 def period_step(request: HttpRequest, pk: int, step: str) -> HttpResponse:
     """Approve, close or discard a planned period."""
-    period, by = get_object_or_404(Period, pk=pk), staff_of(request).email
+    period, by = get_object_or_404(Period, pk=pk), staff_of(request)
     if step == "discard":
-        settlement.discard_plan(period=period, by=by)
+        closing.discard(period=period, by_staff=by)
         return done(request, to=reverse("staff_periods"), say="Discarded. What it had claimed is open again.")
-    steps = {"approve": settlement.approve_period, "close": settlement.close_period}
+    steps = {"approve": closing.approve, "close": closing.close}
     if step not in steps:
         raise NotFound("There is no such step.")
-    steps[step](period=period, by=by)
+    steps[step](period=period, by_staff=by)
     say = {"approve": "Approved. It can be closed now.", "close": "Closed. Every share stands in the ledger."}[step]
     return done(request, to=reverse("staff_period", args=[pk]), say=say)
 
@@ -283,6 +283,8 @@ def ledgers(request: HttpRequest) -> HttpResponse:
     if form.is_bound and form.is_valid():
         try:
             peer = peers.follow_log(instance_origin=form.cleaned_data["origin"])
+        except LedgerError as error:
+            form.add_error(None, f"This ledger was refused. {error.code}: {error}")
         except TributaryError as error:
             put_error(form, error)
         else:

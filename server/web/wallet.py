@@ -12,17 +12,8 @@ from server.accounts.models import Account
 from server.core.errors import NotFound, TributaryError
 from server.videos.models import Video
 from server.web.answers import done, door, refused, wants_json
+from server.web.terms import held_back, share_rows
 from server.web.viewers import needs_account
-
-MILLIONTHS_A_PERCENT = 10_000
-TABLES = ("contextual", "personal")
-PLACES = {
-    "contributors": "Contributors to this instance",
-    "operating": "Running costs of the instance, at most",
-    "reserve": "Reserve",
-    "viewers": "Viewers",
-    "creator": "You, the creator",
-}
 
 
 @require_safe
@@ -72,11 +63,8 @@ def sign(request: HttpRequest, viewer: Account) -> HttpResponse:
         "debtor": debtor,
         "is_ours": debtor == instance_keys.origin(),
         "terms": terms,
-        "rows": _rows(terms),
-        "held": [
-            (hold["rail"], hold["days"], f"{hold['rate_millionths'] / MILLIONTHS_A_PERCENT:g}")
-            for hold in terms.document["holds"]
-        ],
+        "rows": share_rows(terms),
+        "held": held_back(terms),
     }
     return render(request, "wallet/sign.html", context)
 
@@ -145,17 +133,6 @@ def _terms(debtor: str) -> Terms:
     if ours is None:
         raise NotFound("This instance has published no offer yet.")
     return agreements.terms_of(ours)
-
-
-def _rows(terms: Terms) -> list[tuple[str, list[str]]]:
-    """Receiver, and her share of each table in per cent; the creator first."""
-    receivers = sorted(
-        {to for table in TABLES for to in terms.shares[table]}, key=lambda to: (to in PLACES and to != "creator", to)
-    )
-    return [
-        (PLACES.get(to, to), [f"{terms.shares[table].get(to, 0) / MILLIONTHS_A_PERCENT:g}" for table in TABLES])
-        for to in receivers
-    ]
 
 
 def _scid(viewer: Account) -> str:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +15,12 @@ from PIL import Image
 
 from payouts import agreements, instance_keys, metering, peers
 from payouts.ledger.__main__ import main as verify
-from payouts.models import Acceptance, PeerAgreement, Period
+from payouts.models import Acceptance, LogEntry, PeerAgreement, PeerLog, Period
 from server.accounts.models import Account, User
 from server.core import clock, http
 from server.identity import queries as identities
+from server.identity.models import CustodyKey
+from server.moderation.models import AuditEntry
 from server.sponsors.models import Advertiser, Campaign
 from tests.payouts.neighbour import Neighbour
 from tests.payouts.played_month import play_month
@@ -25,7 +28,13 @@ from tests.server.test_pages_watch import signed_in, text
 from tests.world import World, published
 
 pytestmark = pytest.mark.django_db
-STAFF_PAGES = ["/staff/sponsors", "/staff/periods", "/staff/ledgers"]
+STAFF_FORMS = ["/staff/sponsors", "/staff/periods", "/staff/ledgers"]
+STAFF_PAGES = [
+    *STAFF_FORMS,
+    "/staff/agreements",
+    "/staff/identities",
+    "/staff/entries/0",
+]
 SHOWN = 1000
 
 
@@ -109,7 +118,8 @@ def earned(root: Client, creator: Account) -> None:
 @pytest.mark.parametrize("page", STAFF_PAGES)
 def test_staff_pages_are_for_staff(client: Client, world: World, page: str) -> None:
     assert signed_in(world.charlie).get(page).status_code == 403
-    assert signed_in(world.charlie).post(page, {"form": "advertiser", "name": "mine", "origin": "x"}).status_code == 403
+    knocked = signed_in(world.charlie).post(page, {"form": "advertiser", "name": "mine", "origin": "x"})
+    assert knocked.status_code == (403 if page in STAFF_FORMS else 405)
     visitor = client.get(page)
     assert visitor.status_code == 302
     assert visitor["Location"].startswith("/account/login/")
@@ -213,8 +223,21 @@ def test_above_the_set_amount_four_eyes_look(root: Client, world: World, setting
     answer = root.post(f"/staff/periods/{period.pk}/approve")
     assert answer.status_code == 403
     assert "another person" in text(answer)
-    assert staff("second").post(f"/staff/periods/{period.pk}/approve").status_code == 302
-    assert Period.objects.get().approved_by == "second@example.org"
+    # With another address she is still the same person.
+    User.objects.filter(email="root@example.org").update(email="other@example.org")
+    assert root.post(f"/staff/periods/{period.pk}/approve").status_code == 403
+    assert Period.objects.get().state == "planned"
+    second = staff("second")
+    assert second.post(f"/staff/periods/{period.pk}/approve").status_code == 302
+    assert Period.objects.get().approved_by.endswith(" second@example.org")
+    assert "Approved by second@example.org" in text(root.get(f"/staff/periods/{period.pk}"))
+    assert second.post(f"/staff/periods/{period.pk}/close").status_code == 302
+    assert second.post(f"/staff/periods/{period.pk}/close").status_code == 302
+    acts = AuditEntry.objects.filter(action__endswith="_period").order_by("pk").values_list("action", "actor__email")
+    assert list(acts) == [
+        ("plan_period", "other@example.org"), ("approve_period", "second@example.org"), ("close_period", "second@example.org"),
+    ]  # fmt: skip
+    assert LogEntry.objects.filter(type="close").count() == 1
 
 
 def test_a_plan_can_be_discarded(root: Client, world: World) -> None:
@@ -233,6 +256,63 @@ def test_a_period_that_is_none(root: Client, world: World, name: str) -> None:
 @pytest.mark.parametrize("origin", ["", "x", "https://", "ftp://peer.example", "http://[x", "http://localhost:1", "\u0000"])
 def test_a_ledger_that_cannot_be_followed(root: Client, world: World, origin: str) -> None:
     assert root.post("/staff/ledgers", {"origin": origin}).status_code == 422
+
+
+def test_a_ledger_that_lies_is_refused_on_the_page(root: Client, world: World, next_door: Neighbour) -> None:
+    play_month(next_door, world.alice.scid or "")
+    note = next_door.checkpoint()
+    next_door.note = note.replace(b"\n", b"\nx", 1)
+    answer = root.post("/staff/ledgers", {"origin": next_door.origin})
+    assert (answer.status_code, "This ledger was refused" in text(answer)) == (422, True)
+    assert not PeerLog.objects.exists()
+    next_door.note = None
+    assert root.post("/staff/ledgers", {"origin": next_door.origin}).status_code == 302
+    assert "consistent, cosigned" in text(root.get("/staff/ledgers"))
+
+
+# --- looking things up ---
+
+
+def test_what_there_is_not_yet_is_said(root: Client, world: World) -> None:
+    assert "No offer yet" in text(root.get("/staff/agreements"))
+    assert root.get("/staff/entries/0").status_code == 404
+    assert "Nobody found" in text(root.get("/staff/identities", {"q": "nobody at all"}))
+    assert "@alice" in text(root.get("/staff/identities", {"q": world.alice.scid}))
+    for page, words in (("sponsors", "No sponsors yet"), ("periods", "No period yet"), ("ledgers", "None yet")):
+        assert words in text(root.get(f"/staff/{page}"))
+
+
+def test_agreements_identities_and_entries_are_read(root: Client, world: World) -> None:
+    earned(root, world.alice)
+    page = text(root.get("/staff/agreements"))
+    assert "The offer in force" in page
+    assert page.index("Waits for a signature") < page.index(world.alice.scid or "")
+    agreements.accept_default(scid=world.alice.scid or "")
+    page = text(root.get("/staff/agreements"))
+    assert page.index("<h2>Signed</h2>") < page.index(world.alice.scid or "")
+    rows = LogEntry.objects.count()
+    for index in range(rows):
+        answer = root.get(f"/staff/entries/{index}")
+        assert answer.status_code == 200, index
+        assert root.post(f"/staff/entries/{index}").status_code == 405
+    accrued = LogEntry.objects.get(type="accrue")
+    assert f"L:unclaimed:{world.alice.scid}" in text(root.get(f"/staff/entries/{accrued.index}"))
+    assert "/staff/entries/0" in text(root.get("/staff/ledgers"))
+    admin = Client()
+    admin.force_login(User.objects.create_superuser("super@example.org", "a long password"))
+    for label, model in (("sponsors", "advertiser"), ("sponsors", "campaign"), ("identity", "identity")):
+        listed = text(admin.get(f"/admin/{label}/{model}/"))
+        address = re.search(rf"/admin/{label}/{model}/[^/\"]+/change/", listed)
+        assert address, model
+        assert admin.get(address[0]).status_code == 200
+    assert bytes(CustodyKey.objects.all()[0].private_sealed).hex() not in text(admin.get(address[0]))
+    act = {"action": "stop", "_selected_action": [Campaign.objects.get().pk], "confirmed": "1"}
+    signed_in(world.charlie).post("/admin/sponsors/campaign/", act)
+    assert Campaign.objects.get().state == "running"
+    admin.post("/admin/sponsors/campaign/", act)
+    assert Campaign.objects.get().state == "stopped"
+    admin.post("/admin/sponsors/campaign/", {**act, "action": "run"})
+    assert Campaign.objects.get().state == "running"
 
 
 # --- wallet ---
@@ -274,7 +354,7 @@ def test_the_terms_are_read_before_they_are_signed(root: Client, world: World) -
     assert "Read the terms and sign" in text(alice.get("/wallet"))
     page = text(alice.get("/wallet/sign", {"debtor": ours}))
     assert "65 %" in page
-    assert "You, the creator" in page
+    assert "The creator" in page
     assert agreements.default_offer().id in page
     stale = alice.post("/wallet/sign", {"debtor": ours, "offer": "0" * 64})
     assert (stale.status_code, "terms have changed" in text(stale)) == (409, True)

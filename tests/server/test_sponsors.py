@@ -68,7 +68,8 @@ def clip(world: World) -> Video:
 
 
 def see(offer: Offer, viewer: Account | None, visible_ms: int = 2_000) -> bool:
-    return actions.record_impression(offer_id=offer.pk, viewer=viewer, visible_ms=visible_ms)
+    with clock.moved(timedelta(milliseconds=visible_ms)):
+        return actions.record_impression(offer_id=offer.pk, viewer=viewer, visible_ms=visible_ms)
 
 
 def offered(viewer: Account | None, clip: Video) -> Offer:
@@ -217,13 +218,71 @@ def test_one_viewer_sees_it_only_so_often_a_day(spring: Campaign, world: World, 
         assert see(offered(world.bob, clip), world.bob)
     assert actions.offer_slot(viewer=world.bob, after=clip) is None
     assert offered(world.charlie, clip)
-    with clock.moved(timedelta(days=1, seconds=1)):
+    with clock.moved(timedelta(days=1, seconds=5)):
         assert offered(world.bob, clip)
 
 
 def test_slots_held_back_do_not_get_around_the_cap(spring: Campaign, world: World, clip: Video) -> None:
     held = [offered(world.bob, clip) for _ in range(spring.per_viewer_day_max + 2)]
     assert [see(offer, world.bob) for offer in held].count(True) == spring.per_viewer_day_max
+
+
+def test_nobody_earns_by_looking_at_her_own(spring: Campaign, world: World, clip: Video) -> None:
+    assert actions.offer_slot(viewer=world.alice, after=clip) is None
+    Account.objects.filter(pk=world.charlie.pk).update(scid=None)
+    Account.objects.filter(pk=world.alice.pk).update(scid=None)
+    world.charlie.refresh_from_db()
+    assert offered(world.charlie, clip), "two without an identity are not one"
+    assert offered(world.bob, clip)
+
+
+def test_one_machine_is_no_crowd(spring: Campaign, world: World, clip: Video) -> None:
+    """Signed out, the cap is by network: another address of the same one changes nothing, another network does."""
+
+    def look(address: str) -> bool:
+        offer = actions.offer_slot(viewer=None, after=clip, address=address)
+        if offer is None:
+            return False
+        with clock.moved(timedelta(seconds=2)):
+            return actions.record_impression(offer_id=offer.pk, viewer=None, visible_ms=2_000, address=address)
+
+    most = spring.per_viewer_day_max * queries.VISITORS_PER_NETWORK
+    assert [look(f"2001:db8::{number:x}") for number in range(1, most + 3)].count(True) == most
+    assert look("2001:db8:0:1::1")
+    assert [look("192.0.2.7") for _ in range(most + 1)].count(True) == most
+    assert look("192.0.2.8")
+    assert not Offer.objects.filter(visitor__contains="192.0.2").exists()
+    with clock.moved(timedelta(days=1, seconds=5)):
+        assert look("192.0.2.7")
+
+
+def test_a_slot_of_one_visitor_is_not_seen_by_another(spring: Campaign, world: World, clip: Video) -> None:
+    offer = actions.offer_slot(viewer=None, after=clip, address="192.0.2.7")
+    assert offer
+    with clock.moved(timedelta(seconds=2)):
+        for address in ("192.0.2.8", "", "nonsense"):
+            with pytest.raises(NotFound):
+                actions.record_impression(offer_id=offer.pk, viewer=None, visible_ms=2_000, address=address)
+        assert actions.record_impression(offer_id=offer.pk, viewer=None, visible_ms=2_000, address="192.0.2.7")
+
+
+def test_a_slot_is_not_seen_for_longer_than_it_was_there(spring: Campaign, world: World, clip: Video) -> None:
+    offer = offered(world.bob, clip)
+    with clock.moved(timedelta(milliseconds=1_000)), pytest.raises(Invalid, match="not been there"):
+        actions.record_impression(offer_id=offer.pk, viewer=world.bob, visible_ms=2_000)
+    assert not MeteredImpression.objects.exists()
+    assert see(offer, world.bob) is True
+
+
+def test_nobody_gets_more_slots_than_can_be_looked_at(spring: Campaign, world: World, clip: Video) -> None:
+    now = clock.now()
+    Offer.objects.bulk_create(
+        Offer(campaign=spring, after=clip, viewer=world.bob, offered_at=now) for _ in range(queries.OFFERS_PER_HOUR_MAX)
+    )
+    assert actions.offer_slot(viewer=world.bob, after=clip) is None
+    assert offered(world.charlie, clip)
+    with clock.moved(timedelta(hours=1, seconds=1)):
+        assert offered(world.bob, clip)
 
 
 def test_a_clip_that_was_unpublished_is_not_shown(acme: Advertiser, root: User, world: World, clip: Video) -> None:
@@ -291,8 +350,9 @@ def test_the_player_gets_a_labelled_slot_and_says_it_was_seen(spring: Campaign, 
     assert signed_in(world.charlie).post(f"/sponsor/{offer.pk}/seen", {"visible_ms": 2000}).status_code == 404
     assert bob.post(f"/sponsor/{offer.pk}/seen", {"visible_ms": 10}).status_code == 422
     assert bob.post(f"/sponsor/{offer.pk}/seen", {"visible_ms": "2000 or 1=1"}).status_code == 422
-    assert bob.post(f"/sponsor/{offer.pk}/seen", {"visible_ms": 2000}).status_code == 204
-    assert bob.post(f"/sponsor/{offer.pk}/seen", {"visible_ms": 2000}).status_code == 204
+    with clock.moved(timedelta(seconds=2)):
+        assert bob.post(f"/sponsor/{offer.pk}/seen", {"visible_ms": 2000}).status_code == 204
+        assert bob.post(f"/sponsor/{offer.pk}/seen", {"visible_ms": 2000}).status_code == 204
     assert MeteredImpression.objects.get().count == 1
 
 

@@ -297,22 +297,34 @@ class Demo:
             page, {**payment, "id": secrets.token_hex(16)}, files={"evidence": ("statement.txt", b"2026-11-22 booked 50.00 EUR")}
         )
         book.form(f"{page}/autumn/run", {}, page=page)
+        offered = []
         for _ in range(5):
             slot = self.bob.form("/sponsor/slot", {"after": self.copy["id"]}, page="/")
             seen = re.search(rb'data-seen="([^"]+)"', slot.body)
             if seen is None:
                 raise Failed(f"no slot was offered: {slot.status}")
+            offered.append(seen.group(1).decode())
             step.checks["the slot is labelled"] = b"Sponsored by River Bikes" in slot.body
+        refused = [_refused(self.bob, address) for address in (offered[0], "/sponsor/00000000-0000-4000-8000-000000000000/seen")]
+        step.evidence["before two seconds have passed; a slot that was never offered"] = refused
+        step.checks["neither is billed"] = ["422" in refused[0], "404" in refused[1]] == [True, True]
+        time.sleep(2)
+        for address in offered:
             # Twice: the second is a replay and brings nothing.
             for _ in range(2):
-                self.bob.form(seen.group(1).decode(), {"visible_ms": 2_000}, page="/")
+                self.bob.form(address, {"visible_ms": 2_000}, page="/")
         for watched_ms in (5_000, 5_000, 900):
             self.bob.form(f"/w/{self.copy['id']}/watched", {"watched_ms": watched_ms}, page="/")
         counted = "SELECT rejected, sum(count) AS n FROM payouts_meteredview WHERE work = ? GROUP BY rejected ORDER BY rejected"
         views = wait_for(
-            "the views metered", lambda: len(found := self.south.rows(counted, self.video["uri"])) == 3 and found, seconds_max=30
+            "the views metered",
+            lambda: (found := self.south.rows(counted, self.video["uri"])) and sum(row["n"] for row in found) == 4 and found,
+            seconds_max=30,
         )
         step.evidence["views of Alice's video"] = {row["rejected"] or "counted": row["n"] for row in views}
+        step.checks["one view counts; the repeated and the short one are told with their reasons"] = {
+            row["rejected"]: row["n"] for row in views
+        } == {"": 1, "repeated": 2, "too-short": 1}
         shown = step.evidence["billable impressions"] = self.south.rows(
             "SELECT campaign, work, creator_scid, count FROM payouts_meteredimpression"
         )
@@ -462,6 +474,15 @@ class Demo:
             self.move,
             self.settle,
         ]
+
+
+def _refused(person: Person, address: str) -> str:
+    """What the server says to a slot that was not seen; empty when it takes it."""
+    try:
+        person.form(address, {"visible_ms": 2_000}, page="/")
+    except Failed as error:
+        return str(error)[:120]
+    return ""
 
 
 def _verify(path: Path) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db import transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -32,25 +31,19 @@ from server.core.errors import Invalid
 from server.moderation.actions import audit
 from server.moderation.audited_admin import ReadOnlyAdmin, StaffAdmin, staff_action
 from server.moderation.staff_display import mark, raw
+from server.sponsors import closing
 
 
-@transaction.atomic
 def _approve(*, row: Period, by_staff: User, reason: str) -> None:
-    settlement.approve_period(period=row, by=by_staff.email)
-    audit(by_staff=by_staff, action="approve_period", target=str(row), detail={"amount": row.amount})
+    closing.approve(period=row, by_staff=by_staff)
 
 
-@transaction.atomic
 def _close(*, row: Period, by_staff: User, reason: str) -> None:
-    closed = settlement.close_period(period=row, by=by_staff.email)
-    audit(by_staff=by_staff, action="close_period", target=str(row), detail={"entry": closed.close_entry_id})
+    closing.close(period=row, by_staff=by_staff)
 
 
-@transaction.atomic
 def _discard(*, row: Period, by_staff: User, reason: str) -> None:
-    name = str(row)
-    settlement.discard_plan(period=row, by=by_staff.email)
-    audit(by_staff=by_staff, action="discard_plan", target=name, detail={"reason": reason})
+    closing.discard(period=row, by_staff=by_staff, reason=reason)
 
 
 def _refresh(*, row: PeerLog, by_staff: User, reason: str) -> None:

@@ -118,6 +118,12 @@ def units(millionths: int | str) -> str:
 
 
 @register.filter
+def person(who: str) -> str:
+    """The e-mail address of ``#7 root@peer.example``, as acts of staff are signed; anything else as it is."""
+    return who.partition(" ")[2] or who
+
+
+@register.filter
 def host_of(address: str) -> str:
     """``peer.example``: where a link leads."""
     return urlsplit(address).netloc
