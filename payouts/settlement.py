@@ -40,11 +40,11 @@ class Unfunded(TributaryError):
 def plan_period(
     *, name: str, currency: str, campaigns: Sequence[CampaignCharge], by: str, operating_cost: int = 0, pool: str = POOL
 ) -> Period:
-    """Freeze what a period is closed from. ``by``: who plans it (see ``approve_period``);
-    ``operating_cost``: the published cost, in millionths.
+    """Freeze what a period is closed from. ``operating_cost``: the published cost, in millionths.
 
-    Raises Invalid (also when the settlement function refuses), Unfunded, Conflict for a period that is planned already,
-    WrongState while another period of the pool is not closed: its rest is carried into this one.
+    ``by``: who plans it (see ``approve_period``). Raises Invalid (also when the settlement function refuses), Unfunded,
+    Conflict for a period that is planned already, WrongState while another period of the pool is not closed: its rest is
+    carried into this one.
     """
     periods.days_of(name)
     others = Period.objects.select_for_update().filter(currency=currency, pool=pool)

@@ -81,8 +81,8 @@ def offer(request: HttpRequest) -> HttpResponse:
     """The default agreement in force: what a creator who has not signed may sign."""
     found = agreements.published_offer()
     if found is None:
-        return _refusal(NotFound("This instance has published no offer yet."))
-    return _answer(bytes(found.document), "application/json", cache=SHORTLY)
+        return refusal(NotFound("This instance has published no offer yet."))
+    return reply(bytes(found.document), "application/json", cache=SHORTLY)
 
 
 @csrf_exempt
@@ -93,8 +93,8 @@ def add_agreement(request: HttpRequest) -> HttpResponse:
         body = request.read(AGREEMENT_BYTES_MAX + 1)
         taken = agreements.accept_from_elsewhere(data=body)
     except (LedgerError, TributaryError) as error:
-        return _refusal(error)
-    return _answer(bytes(taken.agreement.document), "application/json")
+        return refusal(error)
+    return reply(bytes(taken.agreement.document), "application/json")
 
 
 @csrf_exempt

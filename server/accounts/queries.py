@@ -1,5 +1,6 @@
 """Reading accounts: who is who, and how two people stand to each other."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -123,3 +124,9 @@ def search(text: str) -> QuerySet[Account]:
         domain = "" if host.lower() == settings.HOST else host.lower()
         return active().filter(handle__istartswith=handle, domain__istartswith=domain).order_by("domain", "id")
     return active().filter(Q(handle__istartswith=bare) | Q(display_name__istartswith=bare)).order_by("domain", "id")
+
+
+def by_scids(scids: Iterable[str]) -> dict[str, Account]:
+    """The account that is known of each identity; of somebody who moved, the one where she lives now."""
+    found = sorted(Account.objects.filter(scid__in=scids), key=lambda account: account.moved_to_id is None)
+    return {account.scid: account for account in found if account.scid}

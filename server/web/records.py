@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from payouts import agreements
 from payouts.ledger.entries import parse_entry
 from payouts.models import Acceptance, AccountHead, LogEntry
-from server.accounts.models import Account
+from server.accounts import queries as accounts
 from server.identity.models import Identity
 from server.web.answers import door
 from server.web.staff import needs_staff
@@ -25,7 +25,7 @@ def all_agreements(request: HttpRequest) -> HttpResponse:
     offer = agreements.published_offer()
     signed = Acceptance.objects.select_related("agreement").order_by("-at")[:ROWS_SHOWN]
     waiting = AccountHead.objects.filter(unclaimed__gt=0).order_by("-unclaimed")[:ROWS_SHOWN]
-    named = _names([*(one.scid for one in signed), *(one.scid for one in waiting)])
+    named = accounts.by_scids([*(one.scid for one in signed), *(one.scid for one in waiting)])
     context = {
         "offer": offer,
         "rows": share_rows(agreements.terms_of(offer)) if offer else [],
@@ -45,7 +45,7 @@ def all_identities(request: HttpRequest) -> HttpResponse:
     if wanted:
         found = found.filter(Q(scid=wanted) | Q(did__icontains=wanted) | Q(actor_uri__icontains=wanted))
     rows = list(found[:ROWS_SHOWN])
-    named = _names([one.scid for one in rows])
+    named = accounts.by_scids([one.scid for one in rows])
     context = {"identities": [(one, named.get(one.scid)) for one in rows], "wanted": wanted, "count": found.count()}
     return render(request, "staff/identities.html", context)
 
@@ -65,9 +65,3 @@ def one_entry(request: HttpRequest, index: int) -> HttpResponse:
         "after": index + 1 if LogEntry.objects.filter(index=index + 1).exists() else None,
     }
     return render(request, "staff/entry.html", context)
-
-
-def _names(scids: list[str]) -> dict[str, Account]:
-    """The account that is known of each identity: the present one, where somebody moved."""
-    found = Account.objects.filter(scid__in=scids).order_by("moved_to_id")
-    return {account.scid: account for account in found if account.scid}

@@ -16,6 +16,7 @@ from payouts import peers, periods, settlement
 from payouts.ledger.errors import LedgerError
 from payouts.models import Dispute, LogEntry, PeerLog, PeerMirror, Period
 from payouts.store import read_head
+from server.accounts import queries as accounts
 from server.accounts.models import User
 from server.core import clock, storage
 from server.core.errors import Invalid, NotAllowed, NotFound, TributaryError
@@ -254,7 +255,10 @@ def one_period(request: HttpRequest, pk: int) -> HttpResponse:
     """The dry run of a period: every figure before it is written, and after."""
     period = get_object_or_404(Period, pk=pk)
     plan = periods.read_plan(period)
-    return render(request, "staff/period.html", {"period": period, "plan": plan, "shares": settlement.preview(period)})
+    shares = settlement.preview(period)
+    named = accounts.by_scids([one.scid for one in shares.accruals])
+    payees = [(one, named.get(one.scid)) for one in shares.accruals]
+    return render(request, "staff/period.html", {"period": period, "plan": plan, "shares": shares, "payees": payees})
 
 
 @require_POST

@@ -63,6 +63,9 @@ def sign(request: HttpRequest, viewer: Account) -> HttpResponse:
         "debtor": debtor,
         "is_ours": debtor == instance_keys.origin(),
         "terms": terms,
+        "has_signed": agreements.is_accepted(scid)
+        if debtor == instance_keys.origin()
+        else any(one.offer_id == terms.id for one in queries.signed_with_others(scid)),
         "rows": share_rows(terms),
         "held": held_back(terms),
     }

@@ -24,7 +24,7 @@ SHAPES = {
 Prepare = Callable[..., None]
 
 
-def pages(watch: str) -> dict[str, tuple[str, str, Prepare]]:
+def pages(watch: str, period: int) -> dict[str, tuple[str, str, Prepare]]:
     """What is shown. Light on one shape and dark on the other would hide half: every page is taken in both."""
     return {
         "feed": ("mina", "/?tab=local", playing),
@@ -41,6 +41,14 @@ def pages(watch: str) -> dict[str, tuple[str, str, Prepare]]:
         "error": ("", "/no/such/page", still),
         "components": ("alice", "/components", still),
         "admin": ("root", "/admin/videos/video/", still),
+        "money-wallet": ("alice", "/wallet", still),
+        "money-terms": ("alice", "/wallet/sign?debtor=river.example/ledger/1", still),
+        "money-sponsors": ("root", "/staff/sponsors", still),
+        "money-period": ("root", f"/staff/periods/{period}", still),
+        "money-agreements": ("root", "/staff/agreements", still),
+        "money-ledgers": ("root", "/staff/ledgers", still),
+        "identity": ("alice", "/settings/identity", still),
+        "identity-move": ("alice", "/settings/identity/leave", still),
     }
 
 
@@ -93,7 +101,7 @@ def main(wanted: list[str]) -> None:
 
     from server.accounts.models import User
     from server.videos.models import Video
-    from tests.browser import showcase
+    from tests.browser import showcase, treasury
     from tests.browser.conftest import ARGUMENTS, CHROMIUM
     from tests.browser.site import served
 
@@ -111,11 +119,13 @@ def main(wanted: list[str]) -> None:
             showcase.workbench(people["alice"], Path(scratch))
             users = {handle: account.user for handle, account in people.items() if account.user is not None}
             users["root"] = User.objects.create_superuser("root@example.org", showcase.PASSWORD)
+            second = User.objects.create_superuser("second@example.org", showcase.PASSWORD)
+            period = treasury.fill(users["root"], second, people["alice"])
             stretch = Video.objects.get(caption__startswith="First stretch")
             chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
             for shape, options in SHAPES.items():
                 for scheme in ("light", "dark"):
-                    for name, (who, where, prepare) in pages(f"/w/{stretch.pk}").items():
+                    for name, (who, where, prepare) in pages(f"/w/{stretch.pk}", period.pk).items():
                         if wanted and name not in wanted:
                             continue
                         context = chromium.new_context(base_url=origin, color_scheme=scheme, **options)

@@ -53,28 +53,30 @@ class Neighbour:
         self.statements[scid] = statement_of(scid, lines, self.log)
         return self.statements[scid]
 
-    def get(self, path: str) -> tuple[int, bytes]:
-        url = f"{self.origin}/ledger/1"
+    def _tell(self, path: str) -> bytes:
         if path == "/.well-known/nodeinfo":
             rel = "http://nodeinfo.diaspora.software/ns/schema/2.1"
             links = [
                 {"rel": rel, "href": f"{self.origin}/nodeinfo/2.1"},
                 {"rel": "https://www.w3.org/ns/activitystreams#Application", "href": f"{self.origin}/actor"},
             ]
-            return 200, json.dumps({"links": links}).encode()
-        if path in ("/nodeinfo/2.1", "/actor"):
-            ledger = {"origin": self.instance.origin, "url": url, "vkey": str(self.instance.ledger.verifier)}
-            told = {"ledger": ledger} if path == f"/{self.tells}" or (path, self.tells) == ("/nodeinfo/2.1", "nodeinfo") else {}
-            return 200, json.dumps({"metadata": told} if path == "/nodeinfo/2.1" else told).encode()
+            return json.dumps({"links": links}).encode()
+        ledger = {"origin": self.instance.origin, "url": f"{self.origin}/ledger/1", "vkey": str(self.instance.ledger.verifier)}
+        told = {"ledger": ledger} if path == f"/{self.tells}" or (path, self.tells) == ("/nodeinfo/2.1", "nodeinfo") else {}
+        return json.dumps({"metadata": told} if path == "/nodeinfo/2.1" else told).encode()
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        if path in ("/.well-known/nodeinfo", "/nodeinfo/2.1", "/actor"):
+            return 200, self._tell(path)
         if path == "/ledger/1/checkpoint":
             return 200, self.checkpoint()
-        if path == "/ledger/1/offer" and self.offer is not None:
-            return 200, self.offer
         name = path.removeprefix("/ledger/1/")
         if name in self.log.files:
             return 200, self.log.files[name]
         if name.removeprefix("blob/") in self.blobs:
             return 200, self.blobs[name.removeprefix("blob/")]
+        if name == "offer" and self.offer is not None:
+            return 200, self.offer
         if path.removeprefix("/") in self.shown:
             return 200, self.shown[path.removeprefix("/")]
         scid = name.removeprefix("statement/")

@@ -17,7 +17,7 @@ from server.moderation.models import AuditEntry
 from tests.payouts.audited_month import one_unit_more, play
 from tests.payouts.neighbour import Neighbour
 from tests.payouts.room import Room
-from tests.payouts.test_room_peers import followed, fork_same_size
+from tests.payouts.test_room_peers import followed, fork_same_size, grow
 
 pytestmark = pytest.mark.django_db
 
@@ -107,3 +107,33 @@ def test_copies_disputes_and_notes_have_pages(neighbour: Neighbour, staff: Clien
     for action, kept in (("stop_copying", False), ("go_on_copying", True)):
         staff.post(address, {"action": action, "_selected_action": [peer.pk], "confirmed": "1", "reason": "disk"})
         assert PeerLog.objects.get().is_mirrored is kept
+
+
+def test_a_peer_that_goes_back_or_shows_one_byte_changed_is_refused_by_name(neighbour: Neighbour, staff: Client) -> None:
+    """Through the door that people use: the page of peers' ledgers."""
+
+    def look(row: PeerLog) -> str:
+        data = {"action": "look_now", "_selected_action": [row.pk]}
+        return staff.post(reverse("admin:payouts_peerlog_changelist"), data, follow=True).content.decode()
+
+    def pin() -> tuple[int, str, bytes]:
+        row = PeerLog.objects.get()
+        return row.size, row.root, bytes(row.checkpoint)
+
+    grow(neighbour, "one")
+    old = neighbour.checkpoint()
+    peer = followed(neighbour, "two")
+    before = pin()
+    neighbour.note = old
+    assert "went_backwards" in look(peer)
+    assert pin() == before
+    neighbour.note = None
+    grow(neighbour, "three")
+    path = "tile/0/000.p/4"
+    right = neighbour.log.files[path]
+    neighbour.log.files[path] = right[:-9] + bytes([right[-9] ^ 1]) + right[-8:]
+    assert "bad_tile" in look(peer)
+    assert pin() == before
+    neighbour.log.files[path] = right
+    assert "Nothing was changed" not in look(PeerLog.objects.get())
+    assert pin()[0] == before[0] + 1

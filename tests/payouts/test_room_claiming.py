@@ -233,6 +233,26 @@ def test_every_flipped_byte_of_what_is_handed_in_is_refused(room: Room) -> None:
     assert hand_in(good)[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("creator", "operating", "why"),
+    [(650_000, 349_999, "shares_do_not_sum"), (650_000, 350_001, "shares_do_not_sum"), (999_999, 1, "not the terms")],
+)
+def test_shares_that_do_not_sum_or_were_not_offered_change_nothing(room: Room, creator: int, operating: int, why: str) -> None:
+    room.month()
+    before = state()
+    table = sorted([(room.bob.scid, creator), ("operating", operating)])
+    rows = [{"to": to, "share_millionths": share} for to, share in table]
+    document = {**json.loads(from_home(room)), "shares": {"contextual": rows, "personal": rows}}
+    document = offers.draft({name: value for name, value in document.items() if name not in ("id", "proof", "v")})
+    signed = offers.sign(
+        document, key=identities.custody_key(room.bob, "user"), created=clock.now(),
+        verification_method=agreements.member(room.bob.scid).method,
+    )  # fmt: skip
+    status, body = hand_in(canonical.encode(signed))
+    assert (status, why in body.decode()) == (422, True), body
+    assert state() == before
+
+
 def test_only_whoever_is_owed_something_may_knock(room: Room) -> None:
     room.month()
     before = state()
