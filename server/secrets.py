@@ -14,7 +14,7 @@ def ensure(data_dir: Path) -> list[Path]:
 
     Never overwrites: losing the sealing key would lose every private key of the instance.
     """
-    for folder in (data_dir, data_dir / "secrets", data_dir / "media", data_dir / "uploads", data_dir / "broker" / "control"):
+    for folder in (data_dir, data_dir / "secrets", data_dir / "media", data_dir / "uploads", data_dir / "broker"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = []
     for name in NAMES:

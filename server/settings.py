@@ -135,14 +135,13 @@ CACHES = (
     if REDIS_URL
     else {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 )
-CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost"  # without a host Celery warns at every start
+CELERY_BROKER_URL = REDIS_URL or "bells://localhost"  # without a host Celery warns at every start
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"socket_connect_timeout": 2, "socket_timeout": 10}
     if REDIS_URL
     else {
         "data_folder_in": str(DATA_DIR / "broker"),
         "data_folder_out": str(DATA_DIR / "broker"),
-        "control_folder": str(DATA_DIR / "broker" / "control"),
         "polling_interval": 0.1,
     }
 )
