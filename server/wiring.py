@@ -57,7 +57,7 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     FollowAnswered: [_federation(outbox.answer_follow)],
     FollowWithdrawn: [_federation(outbox.withdraw_follow)],
     AccountUpdated: [_federation(outbox.update_account)],
-    AccountDeleted: [_federation(outbox.delete_account)],
+    AccountDeleted: [_federation(outbox.delete_account), Subscriber(function=jobs.forget_closed_account, atomic=False)],
     IdentityChanged: [
         Subscriber(function=identities.follow_the_log, queue="federation", atomic=False),
         _ledger(ledger_identities.log_identity),

@@ -7,10 +7,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
+from server.accounts.facts import AccountDeleted
+from server.accounts.models import Account
 from server.core import clock, limits, metrics, storage, worker
 from server.core.errors import StorageFull, TributaryError, WrongState
 from server.core.models import Task
-from server.videos import actions, states, transcoding, uploads
+from server.videos import actions, publishing, states, transcoding, uploads
 from server.videos.facts import UploadFinished, VideoDeleted
 from server.videos.ffmpeg import Unusable
 from server.videos.models import Upload, Video
@@ -85,8 +87,29 @@ def _note_progress(video: Video, percent: int) -> None:
 def forget_files(fact: VideoDeleted) -> None:
     """Remove every file of a deleted video that no other row names."""
     video = Video.objects.filter(pk=fact.video_id, state=states.DELETED).first()
-    if video is None:
-        return
+    if video is not None:
+        _forget_files_of(video)
+
+
+def forget_closed_account(fact: AccountDeleted) -> None:
+    """Delete the videos of an account that was closed, its unfinished uploads, and every file that no other row names.
+
+    Other servers are not told video by video: the account's own farewell takes all it had there.
+    Raises WrongState for an account that is open.
+    """
+    account = Account.objects.get(pk=fact.account_id)
+    if account.deleted_at is None:
+        raise WrongState("This account is not closed.")
+    for upload in Upload.objects.filter(account=account, video=None):
+        actions.forget_upload(upload=upload)
+    for video in Video.objects.filter(account=account, is_local=True):
+        worker.renew()
+        publishing.delete_with_account(video=video)
+        # Also of those deleted before: after a crash the rows name what is left, and the next run goes on with it.
+        _forget_files_of(video)
+
+
+def _forget_files_of(video: Video) -> None:
     upload = Upload.objects.filter(video=video).first()
     if upload is not None:
         actions.forget_upload(upload=upload)

@@ -151,6 +151,14 @@ def delete(*, video: Video, by: Account | None, by_staff: User | None = None) ->
             facts.record(VideoDeleted(video_id=video.id))
 
 
+@transaction.atomic
+def delete_with_account(*, video: Video) -> None:
+    """Delete a video whose owner has closed her account. Called by ``jobs`` only."""
+    lock(video)
+    if video.state != states.DELETED:
+        wipe(video)
+
+
 def wipe(video: Video) -> None:
     """Move a locked row to ``deleted`` and empty its words; its id, owner, dates and counts stay."""
     video.state = states.move(video.state, "delete")

@@ -86,9 +86,13 @@ def test_closing_takes_what_described_her_and_leaves_what_the_farewell_needs(wor
     assert not User.objects.filter(email="alice@example.org").exists()
     assert list(queries.accepted_followers(gone)) == [world.dora]
     assert queries.signing_key(gone)
-    assert Task.objects.get(fact="AccountDeleted").payload == {"account_id": gone.pk}
+    tasks = Task.objects.filter(fact="AccountDeleted")
+    assert {(task.subscriber, task.payload["account_id"]) for task in tasks} == {
+        ("federation.outbox.delete_account", gone.pk),
+        ("server.videos.jobs.forget_closed_account", gone.pk),
+    }
     actions.close_account(account=gone, by=gone)
-    assert Task.objects.filter(fact="AccountDeleted").count() == 1
+    assert tasks.count() == 2
 
 
 def test_suspending_hides_and_signs_out_and_can_be_taken_back(world: World) -> None:

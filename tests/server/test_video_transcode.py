@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from server.accounts import actions as accounts
+from server.accounts.facts import AccountDeleted
+from server.accounts.models import Account
 from server.core import clock, storage, worker
 from server.core.errors import NotFound, StorageFull, Unavailable, WrongState
 from server.core.models import Task
@@ -26,10 +29,10 @@ def _own_folders(settings: Any, tmp_path: Path) -> None:
     settings.MEDIA_ROOT.mkdir()
 
 
-def uploaded(world: World, path: Path, *, filename: str = "clip.mp4", **draft: Any) -> Video:
+def uploaded(world: World, path: Path, *, by: Account | None = None, filename: str = "clip.mp4", **draft: Any) -> Video:
     with path.open("rb") as stream:
         return actions.upload_file(
-            account=world.alice, filename=filename, stream=stream, size=path.stat().st_size, draft=VideoDraft(**draft)
+            account=by or world.alice, filename=filename, stream=stream, size=path.stat().st_size, draft=VideoDraft(**draft)
         )
 
 
@@ -333,6 +336,31 @@ def test_deletion_spares_files_that_another_video_shows(world: World, settings: 
     jobs.forget_files(VideoDeleted(video_id=second.id))
     jobs.forget_files(VideoDeleted(video_id=second.id))
     assert stored(settings) == set()
+
+
+def test_a_closed_account_leaves_no_file_but_what_others_show(world: World, settings: Any) -> None:
+    clip = clips.pattern("shared.mp4", seconds=1)
+    shown, kept = transcoded(world, clip), transcoded(world, clip, by=world.bob)
+    waiting = uploaded(world, clips.pattern("waiting.mp4", seconds=1))
+    actions.start_upload(account=world.alice, filename="half.mp4", bytes_expected=1000)
+    others = actions.start_upload(account=world.bob, filename="half.mp4", bytes_expected=1000)
+    with pytest.raises(WrongState):
+        jobs.forget_closed_account(AccountDeleted(account_id=world.alice.pk))
+    assert {each.state for each in Video.objects.filter(account=world.alice)} == {"published", "processing"}
+    assert Upload.objects.filter(account=world.alice).count() == 2
+
+    accounts.close_account(account=world.alice, by=world.alice)
+    taken = Task.objects.get(subscriber="server.videos.jobs.forget_closed_account")
+    for _ in range(2):  # run again, it changes nothing
+        jobs.forget_closed_account(AccountDeleted(**taken.payload))
+        for video in (shown, waiting):
+            video.refresh_from_db()
+            assert (video.state, video.caption, named(video)) == ("deleted", "", set())
+        kept.refresh_from_db()
+        assert kept.state == "published"
+        assert stored(settings) == named(kept)
+        assert list(Upload.objects.values_list("pk", flat=True)) == [others.pk]
+        assert {path.name for path in settings.UPLOAD_DIR.rglob("*") if path.is_file()} <= {others.pk.hex}
 
 
 def test_a_file_that_vanishes_before_the_rows_is_made_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
