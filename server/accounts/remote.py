@@ -4,16 +4,12 @@ import unicodedata
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import nh3
 from django.conf import settings
 
 from server.accounts.addresses import REMOTE_HANDLE, canonical_host
-from server.core import limits, locators
+from server.core import limits, locators, richtext
 from server.core.errors import Invalid, NotAllowed
 
-# What Mastodon allows in a profile text.
-_TAGS = {"p", "br", "span", "a", "del", "pre", "code", "em", "strong", "b", "i", "u", "ul", "ol", "li", "blockquote"}
-_ATTRIBUTES = {"a": {"href"}}
 # Embeddings, overrides and isolates, by which a name could turn around the words beside it.
 _DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -89,10 +85,4 @@ def _may_stand(character: str) -> bool:
 
 def clean_html(html: str) -> str:
     """Profile HTML with nothing in it that runs, loads or looks like a part of our own page."""
-    return nh3.clean(
-        paragraphs(html[: limits.REMOTE_TEXT_CHARACTERS_MAX]),
-        tags=_TAGS,
-        attributes=_ATTRIBUTES,
-        url_schemes={"https", "http"},
-        link_rel="nofollow noopener noreferrer ugc",
-    )
+    return richtext.sanitise(paragraphs(html))

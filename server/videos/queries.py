@@ -9,9 +9,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from server.accounts.addresses import canonical_host
 from server.accounts.models import Account, Block, Mute
-from server.core import storage
+from server.core import richtext, storage
 from server.core.errors import Invalid, NotFound
-from server.videos import captions, richtext, states
+from server.videos import captions, states
 from server.videos.models import Comment, Hashtag, Video
 
 

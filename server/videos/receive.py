@@ -9,9 +9,9 @@ from django.db import transaction
 
 from server.accounts.models import Account
 from server.accounts.remote import is_web_url
-from server.core import clock, limits, locators
+from server.core import clock, limits, locators, richtext
 from server.core.errors import Conflict, Invalid, NotAllowed, NotFound
-from server.videos import richtext, states
+from server.videos import states
 from server.videos.checks import lock, require_active, require_reachable
 from server.videos.comments import empty, require_commentable
 from server.videos.models import Comment, Like, Share, Video

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.core import limits
-from server.videos import captions, richtext
+from server.core import limits, richtext
+from server.videos import captions
 
 
 def html(text: str) -> str:
@@ -77,10 +77,10 @@ def test_pieces_join_to_the_text_and_html_is_what_a_sanitiser_lets_pass(text: st
         ("<ul><li>x</li></ul><blockquote>q</blockquote>", "<ul><li>x</li></ul><blockquote>q</blockquote>"),
         (
             '<a href="https://x.example/" onclick="x()" target="_top">x</a>',
-            '<a href="https://x.example/" rel="nofollow noopener noreferrer">x</a>',
+            '<a href="https://x.example/" rel="nofollow noopener noreferrer ugc">x</a>',
         ),
-        ('<a href="javascript:alert(1)">x</a>', '<a rel="nofollow noopener noreferrer">x</a>'),
-        ('<a href="data:text/html,x">x</a>', '<a rel="nofollow noopener noreferrer">x</a>'),
+        ('<a href="javascript:alert(1)">x</a>', '<a rel="nofollow noopener noreferrer ugc">x</a>'),
+        ('<a href="data:text/html,x">x</a>', '<a rel="nofollow noopener noreferrer ugc">x</a>'),
         ("<script>alert(1)</script><style>p{}</style>x", "x"),
         ('<img src=x onerror="alert(1)"><svg onload=1><p style="position:fixed" class="x">y</p>', "<p>y</p>"),
         ("<h1>big</h1><!-- note --><iframe src=//x></iframe>", "big"),

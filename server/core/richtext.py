@@ -1,4 +1,4 @@
-"""HTML of other servers, made harmless, and its words."""
+"""HTML of other servers (captions, comments, profiles), made harmless, and its words."""
 
 import html
 import re
@@ -13,7 +13,7 @@ _cleaner = nh3.Cleaner(
     tags=set(TAGS),
     attributes={"a": {"href"}},
     url_schemes={"http", "https"},
-    link_rel="nofollow noopener noreferrer",
+    link_rel="nofollow noopener noreferrer ugc",
     strip_comments=True,
 )
 _words = nh3.Cleaner(tags=set())
