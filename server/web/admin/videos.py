@@ -58,7 +58,7 @@ class RenditionInline(admin.TabularInline):
 
 @admin.register(Video)
 class VideoAdmin(ReadOnlyAdmin):
-    list_display = ["picture", "words", "account", "standing", "made", "length", "like_count", "comment_count", "view_count"]
+    list_display = ["picture", "words", "account", "standing", "made", "length", "likes", "comments", "views"]
     list_display_links = ["picture", "words"]
     list_filter = ["state", "is_local", "visibility", "sensitive", "created_at"]
     search_fields = ["caption", "account__handle", "account__domain", "uri", "=id", "=uuid"]
@@ -103,6 +103,18 @@ class VideoAdmin(ReadOnlyAdmin):
     @admin.display(description="length", ordering="duration_ms")
     def length(self, video: Video) -> str:
         return NOTHING if video.duration_ms is None else f"{video.duration_ms / 1000:.1f} s"
+
+    @admin.display(description="likes", ordering="like_count")
+    def likes(self, video: Video) -> int:
+        return video.like_count
+
+    @admin.display(description="comments", ordering="comment_count")
+    def comments(self, video: Video) -> int:
+        return video.comment_count
+
+    @admin.display(description="views", ordering="view_count")
+    def views(self, video: Video) -> int:
+        return video.view_count
 
     @admin.display(description="width x height")
     def dimensions(self, video: Video) -> str:
