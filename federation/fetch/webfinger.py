@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from federation.fetch.documents import ACTIVITY_JSON, WrongDocument, follow, is_activity
+from federation.fetch.documents import ACTIVITY_JSON, Gone, Missing, WrongDocument, follow, is_activity
 from federation.wire import json
 from federation.wire.objects import ActorDocument
 from server.accounts.addresses import Address, parse_address
@@ -22,12 +22,18 @@ def finger(address: Address) -> tuple[Address, str]:
     """
     scheme = "http" if settings.ALLOW_LOOPBACK and hosts.is_loopback_name(address.host.partition(":")[0]) else "https"
     resource = quote(f"acct:{address}", safe=":@")
-    answer = follow(
-        f"{scheme}://{address.host}/.well-known/webfinger?resource={resource}",
-        _headers,
-        size_bytes_max=limits.WEBFINGER_BYTES_MAX,
-    )
-    document = json.parse(answer.body, size_bytes_max=limits.WEBFINGER_BYTES_MAX)
+    try:
+        answer = follow(
+            f"{scheme}://{address.host}/.well-known/webfinger?resource={resource}",
+            _headers,
+            size_bytes_max=limits.WEBFINGER_BYTES_MAX,
+        )
+        document = json.parse(answer.body, size_bytes_max=limits.WEBFINGER_BYTES_MAX)
+    # In the words of whoever typed the address; what exactly came stands in the log, as the cause.
+    except (Gone, Missing) as error:
+        raise type(error)(f"{address.host} knows nobody called {address.handle}.") from error
+    except json.BadJson as error:
+        raise WrongDocument(f"{address.host} does not say who {address.handle} is: its answer is not JSON.") from error
     subject, links = document.get("subject"), document.get("links")
     if not isinstance(subject, str) or not isinstance(links, list):
         raise WrongDocument(f"{address.host} answers WebFinger without subject or links")

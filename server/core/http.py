@@ -252,7 +252,7 @@ def _ask(
                     if _state.connected:
                         raise
         except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
-            raise TooSlow(f"{target.authority} did not answer within {wait_seconds_max:g} s") from error
+            raise TooSlow(f"{target.authority} did not answer within {wait_seconds_max:.3g} s") from error
         except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
             raise Unreachable(f"{target.authority}: {type(error).__name__}: {error}"[: limits.ERROR_CHARACTERS_MAX]) from error
 

@@ -1,9 +1,11 @@
 """Asking other servers (rule R1): whose document is this, and for what is it evidence?"""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from federation import fetch
 from federation.fetch import Busy, Gone, Missing, Refused, WrongDocument
@@ -381,6 +383,43 @@ def test_lookup(server: Server, world: World) -> None:
     moderation.block_domain(domain=server.host(), by_staff=staff, reason="")
     with pytest.raises(DomainBlocked):
         fetch.lookup_acct(f"erin@{server.host()}")
+
+
+def html(_: Received) -> Answer:
+    return Answer(b"<!doctype html><html><body>Welcome to nginx!</body></html>", 200, "text/html")
+
+
+def silence(_: Received) -> Answer:
+    time.sleep(3)
+    return Answer()
+
+
+def nothing(_: Received) -> Answer:
+    return Answer(b"", 404, "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [(html, "its answer is not JSON"), (silence, "did not answer within"), (nothing, "knows nobody called erin")],
+)
+def test_a_person_who_looks_for_somebody_is_told_what_her_server_did(
+    server: Server, world: World, monkeypatch: pytest.MonkeyPatch, answer: Callable[[Received], Answer], words: str
+) -> None:
+    monkeypatch.setattr(limits, "FETCH_SECONDS_MAX", 1)
+    address = f"erin@{server.host()}"
+    browser = Client()
+    browser.force_login(world.alice.user)
+    where = ("", f"/.well-known/webfinger?resource=acct:{address}")
+    server.answers[where] = answer
+    page = browser.get("/search", {"q": address})
+    assert page.status_code == 200
+    assert words in page.content.decode().partition('class="form-errors"')[2].partition("</div>")[0]
+    assert not Account.objects.filter(domain=server.host()).exists()
+    # The same search finds her once her server is well again.
+    del server.answers[where]
+    server.person("erin")
+    assert "erin" in browser.get("/search", {"q": address}).content.decode()
+    assert Account.objects.filter(domain=server.host()).exists()
 
 
 def test_discovering_is_wired_to_looking_up(server: Server, world: World) -> None:

@@ -12,6 +12,7 @@ from django.test import Client
 
 from server.core import worker
 from server.videos.models import Upload, Video
+from tests.server.calls import Api
 from tests.server.test_pages_watch import JSON, signed_in, text
 from tests.world import World, published
 
@@ -160,16 +161,33 @@ def test_the_life_of_a_video_by_buttons(world: World):
     assert alice.get(f"/videos/{video.pk}/edit").status_code == 404
 
 
-def test_a_failed_video_says_why_and_can_be_tried_again(world: World):
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"hello, this is not a video\n" * 100, "not an MP4, MOV or WebM"),
+        (b"#EXTM3U\nfile:///etc/passwd\n" * 10, "not an MP4, MOV or WebM"),
+        (CLIP.read_bytes()[: CLIP.stat().st_size // 2], "ends early"),
+        (CLIP.read_bytes(), "disk was full"),
+    ],
+    ids=["text", "playlist", "truncated", "disk full"],
+)
+def test_a_failed_video_says_why_at_both_doors_and_can_be_tried_again(world: World, settings, data: bytes, words: str):
+    """What is wrong only shows when ffmpeg looks at it; a disk may fill up after the upload."""
     alice = signed_in(world.alice)
-    alice.post("/upload", form(file=clip(b"#EXTM3U\nfile:///etc/passwd\n" * 10)))
+    assert "Your video is here." in text(alice.post("/upload", form(file=clip(data)), follow=True))
+    if words == "disk was full":
+        settings.FREE_DISK_BYTES_MIN = 2**60
     worker.work("transcode", seconds_max=60)
     page = text(alice.get("/studio"))
     assert "Failed" in page
-    assert 'class="work-failure"' in page
+    assert words in page.split('class="work-failure"')[1].split("</p>")[0]
     assert "Try again" in page
     video = Video.objects.get()
-    assert video.failure
+    by_program = Api(world.alice).get(f"videos/{video.pk}")
+    assert (by_program.body["state"], by_program.body["processing"]["failure"]) == ("failed", video.failure)
+    assert Client().get(f"/w/{video.pk}").status_code == 404
+    # Nothing is lost: the upload is there, and may be tried again.
+    assert [path.stat().st_size for path in left_behind()] == [len(data)]
     assert alice.post(f"/videos/{video.pk}/retry").status_code == 302
     video.refresh_from_db()
     assert video.state == "processing"

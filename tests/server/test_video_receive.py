@@ -56,7 +56,10 @@ def test_a_remote_video_is_kept_once(world: World) -> None:
     video.refresh_from_db()
     assert (video.state, video.is_local, video.published_at) == ("published", False, THEN)
     assert video.caption == "Look #Sea"
-    assert video.caption_html == '<p>Look <a href="https://peer.example/tags/sea" rel="nofollow noopener noreferrer ugc">#Sea</a></p>'
+    assert (
+        video.caption_html
+        == '<p>Look <a href="https://peer.example/tags/sea" rel="nofollow noopener noreferrer ugc">#Sea</a></p>'
+    )
     assert sorted(tag.name for tag in video.hashtags.all()) == ["beach", "sea"]
     assert (video.width, video.height, video.duration_ms, video.alt_text) == (720, 1280, 9_000, "Waves")
     assert queries.playback(video) == queries.Playback("", POST.mp4_url, POST.poster_url)
