@@ -1,6 +1,8 @@
 """Tasks a second through claim, lease, run and forget, beside the bare insert and delete of such rows."""
 
+import atexit
 import os
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -13,6 +15,7 @@ COUNT = 2_000
 def measure() -> list[Measurement]:
     """One worker, empty subscribers, SQLite with synchronous=FULL in a fresh directory."""
     data = Path(tempfile.mkdtemp(prefix="tributary-bench-"))
+    atexit.register(shutil.rmtree, data, ignore_errors=True)
     os.environ |= {
         "TRIBUTARY_DATA_DIR": str(data),
         "DJANGO_SETTINGS_MODULE": "server.settings",

@@ -160,6 +160,16 @@ def test_nothing_is_wider_than_the_screen(visit: Visit, people: World, addresses
     assert not too_wide, "\n".join(too_wide)
 
 
+def test_on_a_phone_the_bar_does_not_cut_through_the_name_of_who_made_it(visit: Visit, people: World, addresses: dict[str, str]):
+    page = visit(people.bob, size="phone")
+    page.goto(addresses["watch"])
+    person, bar = page.locator(".watch .person").first.bounding_box(), page.locator("nav").last.bounding_box()
+    assert person
+    assert bar
+    assert bar["y"] > 600, "the bar is at the foot"
+    assert person["y"] + person["height"] <= bar["y"]
+
+
 def test_targets_are_large_enough_for_a_thumb(visit: Visit, people: World, addresses: dict[str, str]):
     """WCAG 2.2, 2.5.8: 24 by 24 px, links inside a sentence excepted."""
     page = visit(people.alice, reduced_motion="reduce")
