@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+from server.core import limits
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 KINDS = {"str": "text", "bool": "true or false", "int": "number", "list": "list", "db_url": "address", "email_url": "address"}
 
@@ -29,6 +31,27 @@ def read_settings() -> dict[str, str]:
             name = node.args[0]
             assert isinstance(name, ast.Constant), "a setting must be named literally"
             found[str(name.value)] = KINDS[node.func.attr]
+    # The one that gunicorn's own configuration reads, under the name that gunicorn gave it.
+    if 'os.environ.get("WEB_CONCURRENCY"' in (ROOT / "deploy" / "gunicorn.conf.py").read_text():
+        found["WEB_CONCURRENCY"] = "number"
+    return found
+
+
+def defaults() -> dict[str, str]:
+    """Name to default, as one would write it in the environment, of every variable whose default is a plain value."""
+    found = {}
+    for node in ast.walk(ast.parse((ROOT / "server" / "settings.py").read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "env":
+            default = next((each.value for each in node.keywords if each.arg == "default"), None)
+            names = (
+                {each.id for each in ast.walk(default) if isinstance(each, ast.Name)} if default is not None else {"no default"}
+            )
+            if names <= {"limits"}:
+                # An expression of our own settings, such as 512 * limits.MIB.
+                value = eval(ast.unparse(default), {"limits": limits})
+                said = ",".join(value) if isinstance(value, list) else str(value)
+                said = said.lower() if isinstance(value, bool) else said
+                found[ast.literal_eval(node.args[0])] = said
     return found
 
 
@@ -43,7 +66,7 @@ def sections() -> list[tuple[str, list[tuple[str, str, str]]]]:
     comment: list[str] = []
     for line in (ROOT / "deploy" / "env.example").read_text().splitlines():
         heading = re.fullmatch(r"# --- (.*) ---", line)
-        variable = re.fullmatch(r"#?(TRIBUTARY_\w+)=(.*)", line)
+        variable = re.fullmatch(r"#?(TRIBUTARY_\w+|WEB_CONCURRENCY)=(.*)", line)
         if heading:
             found.append((heading[1], []))
             comment = []

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from server.celery import QUEUES
-from tests.tidy.settings_table import documented, page, read_settings
+from tests.tidy.settings_table import defaults, documented, page, read_settings
 from tests.tidy.tools import DEPLOY, ROOT, broken, run
 
 DEV = "script/test installs it (requirements-dev.txt)"
@@ -318,6 +318,14 @@ def test_every_setting_is_explained_and_nothing_else() -> None:
     for name, (sentence, _) in example.items():
         assert sentence.endswith("."), f"{name}: {sentence!r}"
         assert len(sentence) > 20, f"{name}: {sentence!r}"
+
+
+def test_what_is_said_to_be_the_default_is_the_default() -> None:
+    example, real = documented(), defaults()
+    # Those that env.example sets, in place of showing the default.
+    for name in real.keys() - {"TRIBUTARY_ORIGIN", "TRIBUTARY_TRUSTED_PROXIES"}:
+        assert example[name][1] == real[name], name
+    assert len(real) > 25
 
 
 def test_the_reference_page_is_up_to_date() -> None:
