@@ -13,12 +13,13 @@ from typing import Any
 
 from django.db.models import Q
 
-from payouts import disputes, instance_keys, mirror, pins
+from payouts import disputes, instance_keys, judging, mirror, pins
 from payouts.admission import Judge, rule_of
 from payouts.agreement import Agreement, parse_agreement
 from payouts.ledger.checkpoint import cosign
 from payouts.ledger.entries import Entry, parse_entry
 from payouts.ledger.errors import LedgerError, UnknownAlgorithm
+from payouts.ledger.money import parse_amount
 from payouts.ledger.tiles import read_entries
 from payouts.mirror_files import MirrorFiles
 from payouts.models import Dispute, PeerLog, PeerMirror
@@ -109,7 +110,7 @@ def audit_all() -> list[AuditReport]:
 def _audit(copy: PeerMirror, *, stop_at: float) -> Iterable[Verdict]:
     if copy.audited == copy.judged:
         return
-    judge = mirror.judge_of(copy)
+    judge = judging.judge_of(copy)
     for index in [one for one in judge.closes if one >= copy.audited]:
         if time.monotonic() >= stop_at:
             break
@@ -124,7 +125,7 @@ def _audit(copy: PeerMirror, *, stop_at: float) -> Iterable[Verdict]:
     else:
         copy.audited = copy.judged
         copy.save(update_fields=["audited"])
-    mirror.keep_judge(copy, judge)
+    judging.keep_judge(copy, judge)
 
 
 def _audit_close(copy: PeerMirror, judge: Judge, index: int) -> Verdict:
@@ -160,7 +161,17 @@ def _gather(copy: PeerMirror, judge: Judge, entry: Entry) -> Close:
         files.blob(body["inputs"]),
         _agreements(copy, judge, entry),
         files.blob(works) if works is not None and files.has_blob(works) else None,
+        _left_over(copy, judge, entry),
     )
+
+
+def _left_over(copy: PeerMirror, judge: Judge, close: Entry) -> int:
+    """What the close before, of the same pool, carried on."""
+    for index in reversed([one for one in judge.closes if one < close.index]):
+        body = _entry(copy, index).body
+        if (body["pool"], body["currency"]) == (close.body["pool"], close.body["currency"]):
+            return parse_amount(body["carry"])
+    return 0
 
 
 def _agreements(copy: PeerMirror, judge: Judge, close: Entry) -> dict[str, Agreement]:

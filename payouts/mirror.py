@@ -3,27 +3,23 @@
     1. copy     bundles are fetched; the tree is grown from our own edge; each step is proven to be a beginning of the accepted
                 tree before a byte of it is kept; then the row moves   (a crash before it: the step is fetched again)
     2. cosign   once all of it is here our mirror key says so: "stored and served", nothing else
-    3. judge    the entries, one after the other (``admission``); what breaks a rule is disputed, and mirrored all the same
+    3. judge    the entries, one after the other (``judging``); what breaks a rule is disputed, and mirrored all the same
 
-A run has limits of time and bytes and goes on where the last one ended. The judge's state is kept in memory and read again from
-our own copy when the process is a new one.
+A run has limits of time and bytes and goes on where the last one ended.
 """
 
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Min
 
-from payouts import disputes, instance_keys, peers, pins
-from payouts.admission import BLOBS, Judge, rule_of
+from payouts import instance_keys, judging, peers, pins
+from payouts.judging import RunBudget
 from payouts.ledger.checkpoint import Checkpoint, SignedCheckpoint, cosign
-from payouts.ledger.entries import Entry, parse_entry
 from payouts.ledger.errors import BadTile, Inconsistent, LedgerError
 from payouts.ledger.follower import Pin, advance, first_pin, proof_between
 from payouts.ledger.growth import Edge, grow, read_edge
@@ -32,16 +28,11 @@ from payouts.ledger.tiles import BUNDLED_BYTES_MAX, TILE_WIDTH, Bundle, TileRead
 from payouts.mirror_files import MirrorFiles
 from payouts.models import Dispute, PeerLog, PeerMirror
 from payouts.peers import HttpTiles
-from payouts.refusals import BlobMissing, BlobWrong, MirrorDamaged, MirrorFull
-from server.core import clock, http, limits
+from payouts.refusals import MirrorDamaged, MirrorFull
+from server.core import clock, limits
 from server.core.errors import Conflict, TributaryError
 
 logger = logging.getLogger(__name__)
-
-OK = 200
-MISSING_MAX = 1000
-JUDGES_KEPT = 8
-JUDGED_AT_ONCE = 1024
 
 
 class _Tiles(HttpTiles):
@@ -81,19 +72,6 @@ class MirrorReport:
         return {**asdict(self), "branches": dict(self.branches), "complete": self.is_complete}
 
 
-class _Budget:
-    """What a run may still spend. Asked between requests: each of them has its own limits."""
-
-    def __init__(self, seconds_max: float, bytes_max: int) -> None:
-        self._stop_at = time.monotonic() + seconds_max
-        self._bytes_max = bytes_max
-        self.spent_bytes = 0
-
-    @property
-    def is_left(self) -> bool:
-        return time.monotonic() < self._stop_at and self.spent_bytes < self._bytes_max
-
-
 def mirror_peer(
     peer: PeerLog,
     *,
@@ -111,7 +89,7 @@ def mirror_peer(
         except (LedgerError, TributaryError) as error:
             logger.info("no newer checkpoint", extra={"peer": peer.origin, "error": f"{error.code}: {error}"})
             peer.refresh_from_db()
-    budget = _Budget(seconds_max, bytes_max)
+    budget = RunBudget(seconds_max, bytes_max)
     main = mirror_of(peer)
     before, error_text = main.size, ""
     branches: dict[str, int] = {}
@@ -147,19 +125,14 @@ def mirror_of(peer: PeerLog) -> PeerMirror:
     return _row(peer, "")
 
 
-def judge_of(mirror: PeerMirror) -> Judge:
-    """The state of the log after the entries that were judged, from memory or read again from our copy. Raises LedgerError."""
-    return _judged_so_far(mirror)
-
-
-def _run(mirror: PeerMirror, signed: SignedCheckpoint, budget: _Budget) -> str:
+def _run(mirror: PeerMirror, signed: SignedCheckpoint, budget: RunBudget) -> str:
     """One copy, as far as the budget reaches; the reason why it ended early."""
     error_text = ""
     try:
         _copy(mirror, signed, budget)
         _finish(mirror, signed)
         if not mirror.branch:
-            _judge(mirror, budget)
+            judging.judge(mirror, budget)
     except (LedgerError, TributaryError) as error:
         error_text = f"{error.code}: {error}"
         logger.warning("mirror stopped", extra={"peer": mirror.peer.origin, "error": error_text})
@@ -192,7 +165,7 @@ def _copies(peer: PeerLog, main: PeerMirror) -> Iterator[tuple[PeerMirror, Signe
 
 def _shown_now(peer: PeerLog) -> SignedCheckpoint | None:
     try:
-        return pins.open_note(peer, _get(f"{peer.url}/checkpoint", NOTE_BYTES_MAX))
+        return pins.open_note(peer, judging.fetch(f"{peer.url}/checkpoint", size_bytes_max=NOTE_BYTES_MAX))
     except (LedgerError, TributaryError):
         return None
 
@@ -206,7 +179,7 @@ def _goes_on(peer: PeerLog, known: Checkpoint, shown: Checkpoint) -> bool:
     return True
 
 
-def _copy(mirror: PeerMirror, signed: SignedCheckpoint, budget: _Budget) -> None:
+def _copy(mirror: PeerMirror, signed: SignedCheckpoint, budget: RunBudget) -> None:
     target, reader, files = signed.checkpoint, _Tiles(mirror.peer.url), MirrorFiles(mirror)
     edge = _edge_of(mirror)
     while edge.size < target.size and budget.is_left:
@@ -230,7 +203,7 @@ def _edge_of(mirror: PeerMirror) -> Edge:
     return edge
 
 
-def _fetch(reader: TileReader, start: int, end: int, budget: _Budget) -> list[bytes]:
+def _fetch(reader: TileReader, start: int, end: int, budget: RunBudget) -> list[bytes]:
     """The next entries, whole bundles, at least one: so even a slow log comes forward in every run."""
     entries: list[bytes] = []
     at, size = start, 0
@@ -284,124 +257,6 @@ def _finish(mirror: PeerMirror, signed: SignedCheckpoint) -> None:
 
 def _now() -> int:
     return int(clock.now().timestamp())
-
-
-# --- 3. judge ---
-
-_judges: OrderedDict[str, Judge] = OrderedDict()
-
-
-def _judged_so_far(mirror: PeerMirror) -> Judge:
-    judge = _judges.pop(_name(mirror), None) or Judge(mirror.peer.origin)
-    if judge.size > mirror.size:
-        judge = Judge(mirror.peer.origin)
-    for data in read_entries(MirrorFiles(mirror), judge.size, max(judge.size, mirror.judged), mirror.size):
-        judge.add(data)
-    return judge
-
-
-def keep_judge(mirror: PeerMirror, judge: Judge) -> None:
-    """Keep the state in memory for the next run."""
-    _judges[_name(mirror)] = judge
-    while len(_judges) > JUDGES_KEPT:
-        _judges.popitem(last=False)
-
-
-def _name(mirror: PeerMirror) -> str:
-    return str(MirrorFiles(mirror).folder)
-
-
-def _judge(mirror: PeerMirror, budget: _Budget) -> None:
-    _fetch_missing(mirror, budget)
-    if mirror.broken_at is not None or mirror.judged == mirror.complete_size:
-        return
-    judge = _judged_so_far(mirror)
-    try:
-        while judge.size < mirror.complete_size and budget.is_left and mirror.broken_at is None:
-            _judge_some(mirror, judge, budget)
-        if judge.size == mirror.complete_size:
-            judge.check_end()
-    except LedgerError as error:
-        _break(mirror, judge.size - 1, error)
-    finally:
-        keep_judge(mirror, judge)
-
-
-def _judge_some(mirror: PeerMirror, judge: Judge, budget: _Budget) -> None:
-    stop = min(mirror.complete_size, judge.size + JUDGED_AT_ONCE)
-    for data in read_entries(MirrorFiles(mirror), judge.size, stop, mirror.size):
-        try:
-            entry = judge.add(data)
-        except LedgerError as error:
-            _break(mirror, judge.size, error)
-            break
-        _fetch_blob(mirror, judge, entry, budget)
-    mirror.judged = judge.size
-    mirror.save(update_fields=["judged", "missing"])
-
-
-def _break(mirror: PeerMirror, index: int, error: LedgerError) -> None:
-    disputes.raise_dispute(mirror, index=index, error=error)
-    mirror.broken_at = index
-    mirror.save(update_fields=["broken_at"])
-    logger.error("a ledger broke a rule", extra={"peer": mirror.peer.origin, "index": index, "rule": rule_of(error)})
-
-
-def _fetch_blob(mirror: PeerMirror, judge: Judge, entry: Entry, budget: _Budget) -> None:
-    member = BLOBS.get(entry.type)
-    if member is None:
-        return
-    digest, files = entry.body[member], MirrorFiles(mirror)
-    try:
-        if not files.has_blob(digest):
-            files.put_blob(_download(mirror, digest, budget))
-        mirror.missing.pop(digest, None)
-    except (BlobMissing, BlobWrong, TributaryError) as error:
-        if len(mirror.missing) < MISSING_MAX:
-            mirror.missing[digest] = entry.index
-        logger.info("blob not shown", extra={"peer": mirror.peer.origin, "blob": digest, "error": f"{error.code}: {error}"})
-        return
-    if entry.type == "agreement":
-        _check_agreement(mirror, judge, entry, files.blob(digest))
-
-
-def _check_agreement(mirror: PeerMirror, judge: Judge, entry: Entry, data: bytes) -> None:
-    try:
-        judge.check_agreement(entry, data, disputes.key_of_person)
-    except LedgerError as error:
-        disputes.raise_dispute(mirror, index=entry.index, error=error)
-
-
-def _fetch_missing(mirror: PeerMirror, budget: _Budget) -> None:
-    """Ask again for what the log did not show."""
-    if not mirror.missing or not mirror.judged:
-        return
-    judge = _judged_so_far(mirror)
-    for digest, index in list(mirror.missing.items()):
-        if not budget.is_left:
-            break
-        data = next(read_entries(MirrorFiles(mirror), index, index + 1, mirror.size))
-        _fetch_blob(mirror, judge, parse_entry(data), budget)
-        # One that is still not shown goes to the end of the line.
-        if digest in mirror.missing:
-            mirror.missing[digest] = mirror.missing.pop(digest)
-    mirror.save(update_fields=["missing"])
-    keep_judge(mirror, judge)
-
-
-def _download(mirror: PeerMirror, digest: str, budget: _Budget) -> bytes:
-    data = _get(f"{mirror.peer.url}/blob/{digest}", limits.MIRROR_BLOB_BYTES_MAX)
-    budget.spent_bytes += len(data)
-    if sha256(data).hexdigest() != digest:
-        raise BlobWrong(digest)
-    return data
-
-
-def _get(url: str, size_bytes_max: int) -> bytes:
-    answer = http.get(url, headers={}, size_bytes_max=size_bytes_max, wait_seconds_max=limits.FETCH_SECONDS_MAX)
-    if answer.status != OK:
-        raise BlobMissing(f"{url}: status {answer.status}")
-    return answer.body
 
 
 def _disputes(peer: PeerLog) -> tuple[str, ...]:

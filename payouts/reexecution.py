@@ -30,6 +30,7 @@ class Close:
     """A close as its log tells it: the entry, its accruals in order, the charges it names, the bytes of its inputs.
 
     ``agreements``: those the log announced before the close, by id. ``works``: the blob of the period's meter, if it is known.
+    ``left_over``: what the close before, of the same pool, carried on.
     """
 
     entry: Entry
@@ -38,6 +39,7 @@ class Close:
     inputs: bytes
     agreements: Mapping[str, Agreement]
     works: bytes | None = None
+    left_over: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ def _check_money(close: Close, document: Mapping[str, Any]) -> None:
     carried = sum(amount for one, amount in close.entry.postings if _is_other_pool(one, close))
     if document["carry"] != format_amount(carried):
         raise InputsDiffer(f"a carry of {str(document['carry'])[:20]}, but the close takes {carried} from another period")
+    if carried != close.left_over:
+        raise InputsDiffer(f"a carry of {carried}, but the close before left {close.left_over}")
 
 
 def _check_agreements(close: Close, document: Mapping[str, Any]) -> None:

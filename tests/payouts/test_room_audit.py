@@ -1,23 +1,27 @@
 """The auditor: an honest neighbour is cosigned, one that lies is disputed with the first payee that differs."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from payouts import audit, instance_keys, mirror, peers, settlement
+from payouts import agreements, audit, instance_keys, judging, mirror, peers, store
+from payouts.agreement import parse_agreement
 from payouts.dispute_document import check_dispute
 from payouts.ledger import canonical
 from payouts.ledger.checkpoint import open_checkpoint
-from payouts.ledger.entries import Draft
+from payouts.ledger.entries import Draft, parse_entry
 from payouts.ledger.multikey import multikey_bytes
 from payouts.mirror_files import MirrorFiles, name_of
-from payouts.models import Dispute, LogEntry, PeerLog
+from payouts.models import Agreement, Dispute, LogEntry, PeerLog
+from payouts.reexecution import Close, Differs, reexecute
 from tests.payouts.audited_month import AMOUNT, one_unit_more, play, scids, terms_of
 from tests.payouts.ledger_world import UNIT
 from tests.payouts.neighbour import Neighbour
+from tests.payouts.room import Room
 from tests.payouts.test_room_peers import grow
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +30,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _fresh_judges() -> Iterator[None]:
     yield
-    mirror._judges.clear()
+    judging._judges.clear()
 
 
 def audited(neighbour: Neighbour) -> audit.AuditReport:
@@ -174,31 +178,44 @@ def test_a_settlement_function_that_is_not_known_here_is_no_dispute(neighbour: N
     assert (report.disputes, report.cosigned_size) == ((), 0)
 
 
-def test_our_own_close_passes_our_own_auditor(room: Any) -> None:
-    """What ``settlement`` writes is what ``reexecution`` expects: the two must not drift apart."""
-    from payouts import agreements, store
-    from payouts.agreement import parse_agreement
-    from payouts.ledger.entries import parse_entry
-    from payouts.models import Agreement
-    from payouts.reexecution import Close, reexecute
+def served(neighbour: Neighbour) -> PeerLog:
+    """Our own log, behind HTTP, as another instance would find it."""
+    folder = store.folder() / "1"
+    neighbour.log.files = {}
+    neighbour.shown = {f"ledger/1/{path.relative_to(folder)}": path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    neighbour.blobs = {path.name: path.read_bytes() for path in (folder / "blob").rglob("*") if path.is_file()}
+    head = store.read_head()
+    genesis = bytes(LogEntry.objects.get(index=0).data)
+    return PeerLog.objects.create(
+        origin=instance_keys.origin(), url=f"{neighbour.origin}/ledger/1", genesis=genesis, size=head.size,
+        root=head.root.hex(), checkpoint=head.note,
+    )  # fmt: skip
 
+
+def test_what_our_own_pen_writes_passes_our_own_mirror_and_auditor(room: Room, neighbour: Neighbour) -> None:
+    """The two sides must not drift apart: what ``settlement`` and the rest write is what ``judging`` and ``reexecution`` expect."""
+    period = room.month()
+    agreements.accept_default(scid=room.bob.scid)
+    peer = served(neighbour)
+    report = mirror.mirror_peer(peer, look=False)
+    assert report.is_complete, report
+    assert (report.disputes, report.missing) == ((), ())
+    audit_report = audit.audit_peer(peer)
+    assert [(one.index, one.verdict, one.sampled) for one in audit_report.closes] == [(period.close_entry_id, "equal", 2)]
+    assert audit_report.cosigned_size == peer.size
+
+
+def test_a_carry_may_not_vanish(room: Room) -> None:
     period = room.month()
     entries = [parse_entry(bytes(row.data)) for row in LogEntry.objects.order_by("index")]
-    close = entries[period.close_entry_id]
-    terms = {row.id: parse_agreement(bytes(row.document)) for row in Agreement.objects.all()}
-    charges = [entries[index] for index in close.body["entries"]]
-    result = reexecute(
-        Close(
-            close,
-            [entry for entry in entries if entry.type == "accrue"],
-            charges,
-            store.read_blob(close.body["inputs"], public=True),
-            terms,
-            store.read_blob(charges[0].body["evidence"], public=True),
-        ),
-        beacon=b"",
-        works_max=1000,
+    entry = entries[period.close_entry_id]
+    close = Close(
+        entry,
+        [one for one in entries if one.type == "accrue"],
+        [entries[index] for index in entry.body["entries"]],
+        store.read_blob(entry.body["inputs"], public=True),
+        {row.id: parse_agreement(bytes(row.document)) for row in Agreement.objects.all()},
     )
-    assert (result.works, result.sampled) == (2, 2)
-    assert settlement.preview(period).blobs.keys() == result.blobs.keys()
-    assert agreements.is_accepted(room.alice.scid)
+    assert reexecute(close, beacon=b"", works_max=9).sampled == 0
+    with pytest.raises(Differs, match="the close before left 5"):
+        reexecute(replace(close, left_over=5), beacon=b"", works_max=9)

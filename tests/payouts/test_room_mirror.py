@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from payouts import instance_keys, mirror, peers, store
+from payouts import instance_keys, judging, mirror, peers, store
 from payouts.dispute_document import check_dispute
 from payouts.ledger.checkpoint import open_checkpoint
 from payouts.ledger.entries import Draft, parse_entry
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _fresh_judges() -> Iterator[None]:
     yield
-    mirror._judges.clear()
+    judging._judges.clear()
 
 
 def copied(neighbour: Neighbour, *names: str) -> PeerMirror:
@@ -110,7 +110,7 @@ def test_a_copy_goes_on_where_it_ended_and_asks_only_for_what_is_new(
     assert sizes[:4] == [256, 512, 768, 1001]
     copy = mirror.mirror_of(peer)
     neighbour.asked.clear()
-    mirror._judges.clear()
+    judging._judges.clear()
     add_entries(neighbour, "later")
     assert mirror.mirror_peer(peer).is_complete
     asked = [path for path in neighbour.asked if "entries" in path]
