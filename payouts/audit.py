@@ -135,6 +135,8 @@ def _audit_close(copy: PeerMirror, judge: Judge, index: int) -> Verdict:
         close = _gather(copy, judge, entry)
         result = reexecute(close, beacon=bytes.fromhex(copy.root), works_max=limits.AUDIT_WORKS_SAMPLED_MAX)
     except BlobMissing as error:
+        copy.note_missing(entry.body["inputs"], index)
+        copy.save(update_fields=["missing"])
         return Verdict(**told, verdict=UNAVAILABLE, rule=rule_of(error), reason=str(error))
     except UnknownAlgorithm as error:
         return Verdict(**told, verdict=UNKNOWN, rule=rule_of(error), reason=str(error))

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from payouts import pins
 from payouts.ledger.checkpoint import SignedCheckpoint
-from payouts.ledger.fork import Fork, check_fork
 from payouts.ledger.tiles import TileReader
 from payouts.mirror_files import name_of
 from payouts.models import PeerLog
@@ -35,11 +34,6 @@ def proof(digest: str) -> bytes:
         if name_of(peer.origin) == digest and peer.fork_proof:
             return bytes(peer.fork_proof)
     raise NotFound("No fork of this log is known here.")
-
-
-def verdict(peer: PeerLog) -> Fork:
-    """The conviction, checked again. Raises LedgerError."""
-    return check_fork(bytes(peer.fork_proof or b""), pins.log_keys(peer))
 
 
 def convicted() -> list[PeerLog]:

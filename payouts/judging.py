@@ -23,9 +23,10 @@ from server.core.errors import TributaryError
 logger = logging.getLogger(__name__)
 
 OK = 200
-MISSING_MAX = 1000
 JUDGES_KEPT = 8
 JUDGED_AT_ONCE = 1024
+# What a log did not show before it is not asked for in bulk.
+MISSING_ASKED_PER_RUN_MAX = 16
 
 
 class RunBudget:
@@ -114,10 +115,9 @@ def _fetch_blob(mirror: PeerMirror, judge: Judge, entry: Entry, budget: RunBudge
     try:
         if not files.has_blob(digest):
             files.put_blob(_download(mirror, digest, budget))
-        mirror.missing.pop(digest, None)
+        mirror.note_found(digest)
     except (BlobMissing, BlobWrong, TributaryError) as error:
-        if len(mirror.missing) < MISSING_MAX:
-            mirror.missing[digest] = entry.index
+        mirror.note_missing(digest, entry.index)
         logger.info("blob not shown", extra={"peer": mirror.peer.origin, "blob": digest, "error": f"{error.code}: {error}"})
         return
     if entry.type == "agreement":
@@ -136,19 +136,18 @@ def _fetch_missing(mirror: PeerMirror, budget: RunBudget) -> None:
     if not mirror.missing or not mirror.judged:
         return
     judge = judge_of(mirror)
-    for digest, index in list(mirror.missing.items()):
+    for _, index in mirror.missing[:MISSING_ASKED_PER_RUN_MAX]:
         if not budget.is_left:
             break
         data = next(read_entries(MirrorFiles(mirror), index, index + 1, mirror.size))
         _fetch_blob(mirror, judge, parse_entry(data), budget)
-        # One that is still not shown goes to the end of the line.
-        if digest in mirror.missing:
-            mirror.missing[digest] = mirror.missing.pop(digest)
     mirror.save(update_fields=["missing"])
     keep_judge(mirror, judge)
 
 
 def _download(mirror: PeerMirror, digest: str, budget: RunBudget) -> bytes:
+    if not budget.is_left:
+        raise BlobMissing("to be asked for in the next run")
     data = fetch(f"{mirror.peer.url}/blob/{digest}", size_bytes_max=limits.MIRROR_BLOB_BYTES_MAX)
     budget.spent_bytes += len(data)
     if sha256(data).hexdigest() != digest:

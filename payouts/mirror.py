@@ -102,7 +102,8 @@ def mirror_peer(
     main.refresh_from_db()
     return MirrorReport(
         origin=peer.origin, target=peer.size, size=main.size, judged=main.judged, entries=main.size - before,
-        fetched_bytes=budget.spent_bytes, disputes=_disputes(peer), missing=tuple(sorted(main.missing)), branches=branches,
+        fetched_bytes=budget.spent_bytes, disputes=_disputes(peer), missing=tuple(sorted(digest for digest, _ in main.missing)),
+        branches=branches,
         error=error_text,
     )  # fmt: skip
 

@@ -4,6 +4,8 @@ from django.db import models
 
 from server.core import clock
 
+MISSING_MAX = 1000
+
 
 class PeerMirror(models.Model):
     """Our copy of one history of another's log: verified up to ``size``, judged up to ``judged``, re-executed up to ``audited``.
@@ -25,8 +27,8 @@ class PeerMirror(models.Model):
     audited = models.PositiveBigIntegerField(default=0)
     # The index of the first entry that broke a rule; nothing behind it is judged, all of it is kept.
     broken_at = models.PositiveBigIntegerField(null=True, blank=True)
-    # SHA-256 -> index of the entry that names it: published bytes that the log does not show.
-    missing = models.JSONField(default=dict)
+    # [SHA-256, index of the entry that names it]: published bytes that the log does not show, those to be asked for next first.
+    missing = models.JSONField(default=list)
     # What the auditor re-executed (audit.Verdict documents by the index of the close), and what it could not.
     verdicts = models.JSONField(default=dict)
     error = models.TextField(blank=True)
@@ -37,6 +39,16 @@ class PeerMirror(models.Model):
 
     def __str__(self) -> str:
         return f"{self.peer} to {self.size}" + (f" (branch {self.branch[:12]})" if self.branch else "")
+
+    def note_missing(self, digest: str, index: int) -> None:
+        """Put a blob at the end of the line of those to be asked for; saved by the caller."""
+        self.note_found(digest)
+        if len(self.missing) < MISSING_MAX:
+            self.missing.append([digest, index])
+
+    def note_found(self, digest: str) -> None:
+        """Take a blob out of the line; saved by the caller."""
+        self.missing = [one for one in self.missing if one[0] != digest]
 
 
 class HeardNote(models.Model):

@@ -104,7 +104,6 @@ def test_another_history_convicts_whatever_its_size(neighbour: Neighbour, count:
     assert len(shown.content) < 3000
     with pytest.raises(LedgerError):
         check_fork(shown.content, [Signer(peer.origin, 1, b"\x09" * 32).verifier])
-    assert forks.verdict(peer).older.origin == peer.origin
 
 
 def test_without_tiles_a_larger_tree_is_kept_and_convicts_nobody(neighbour: Neighbour) -> None:

@@ -300,6 +300,25 @@ def test_what_is_not_shown_is_asked_for_again(neighbour: Neighbour) -> None:
     assert report.disputes == ()
 
 
+def test_a_log_that_shows_nothing_is_not_pestered(neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "MISSING_ASKED_PER_RUN_MAX", 2)
+    play(neighbour)
+    neighbour.blobs.clear()
+    peer = peers.follow_log(instance_origin=neighbour.origin)
+    report = mirror.mirror_peer(peer, bytes_max=1)
+    assert (report.judged, report.is_complete) == (0, False), "judged in the next run: nothing is left to spend"
+    missing = mirror.mirror_peer(peer).missing
+    assert len(missing) == 4
+    seen: set[str] = set()
+    for _ in range(2):
+        neighbour.asked.clear()
+        mirror.mirror_peer(peer)
+        asked = {path for path in neighbour.asked if "blob" in path}
+        assert len(asked) == 2
+        seen |= asked
+    assert len(seen) == 4, "they take turns"
+
+
 def test_a_log_that_forked_is_mirrored_on_both_branches_and_cosigned_on_none(neighbour: Neighbour, client: Client) -> None:
     copy = copied(neighbour, "one", "two")
     line = copy.cosignatures
