@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
                 ('judged', models.PositiveBigIntegerField(default=0)),
                 ('audited', models.PositiveBigIntegerField(default=0)),
                 ('broken_at', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('missing', models.JSONField(default=list)),
+                ('missing', models.JSONField(default=dict)),
                 ('verdicts', models.JSONField(default=dict)),
                 ('error', models.TextField(blank=True)),
                 ('seen_at', models.DateTimeField(blank=True, null=True)),
