@@ -6,7 +6,6 @@ Layout under the data directory (``ledger/``): ``1/tile/...`` and ``1/checkpoint
 
 import contextlib
 import fcntl
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from payouts import durable
 from payouts.ledger import canonical
 from payouts.ledger.errors import BadTile
 from payouts.ledger.merkle import EMPTY_ROOT, Hash
@@ -101,20 +101,33 @@ def move_head(old: HeadCell, new: HeadCell) -> None:
     if read_head() != old or new.size < old.size:
         raise HeadMoved
     document = {"size": new.size, "root": new.root.hex(), "note": new.note.decode()}
-    _write(folder() / "head", canonical.encode(document))
+    durable.write_whole(folder() / "head", canonical.encode(document))
 
 
 def write_files(files: Mapping[str, bytes]) -> None:
-    """Write tiles and bundles durably. A file that stands already with other bytes was never promised and is replaced."""
-    for path, data in files.items():
-        target = folder() / "1" / path
-        if not (target.exists() and target.read_bytes() == data):
-            _write(target, data)
+    """Write tiles and bundles, all durable on return, and read them back. Raises StorageFull, LogDamaged.
+
+    A file that stands already with other bytes was never promised and is replaced.
+    """
+    targets = {folder() / "1" / path: data for path, data in files.items()}
+    fresh = {path: data for path, data in targets.items() if not _stands(path, data)}
+    if fresh:
+        durable.write_many(fresh)
+    for path, data in fresh.items():
+        if not _stands(path, data):
+            raise LogDamaged(f"{path.relative_to(folder())} does not read back as it was written")
+
+
+def _stands(path: Path, data: bytes) -> bool:
+    return path.exists() and path.read_bytes() == data
 
 
 def publish_checkpoint(note: bytes) -> None:
-    """Show the newest note, with the cosignatures it has, to everyone."""
-    _write(folder() / "1" / "checkpoint", note)
+    """Show the newest note, with the cosignatures it has, to everyone.
+
+    After a power cut the note before it may be shown again, which is true too; the next one replaces it.
+    """
+    durable.write_whole(folder() / "1" / "checkpoint", note, survives_power_cut=False)
 
 
 def published_checkpoint() -> bytes:
@@ -130,8 +143,8 @@ def put_blob(data: bytes, *, public: bool) -> str:
     """
     digest = sha256(data).hexdigest()
     path = _blob_path(digest, public=public)
-    if not (path.exists() and path.read_bytes() == data):
-        _write(path, data)
+    if not _stands(path, data):
+        durable.write_whole(path, data)
     return digest
 
 
@@ -148,19 +161,3 @@ def read_blob(digest: str, *, public: bool) -> bytes:
 
 def _blob_path(digest: str, *, public: bool) -> Path:
     return folder() / ("1/blob" if public else "evidence") / digest[:2] / digest
-
-
-def _write(path: Path, data: bytes) -> None:
-    """All or nothing, and still there after the power fails: temporary file, fsync, rename, fsync of the folder."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

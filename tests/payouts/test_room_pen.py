@@ -1,8 +1,10 @@
 """The pen: every call failed once, failed but persisted, old heads, flipped bits, replayed ids."""
 
 import os
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -10,10 +12,11 @@ from unittest import mock
 import pytest
 from django.db import transaction
 
-from payouts import checks, instance_keys, log, store
+from payouts import checks, durable, instance_keys, log, store
 from payouts.ledger.entries import Draft
 from payouts.ledger.errors import BadTile, LiabilityOverdrawn
 from payouts.models import AccountHead, Balance, EntryOfAccount, LogEntry, PeerLog, SignedHead
+from server.core import clock
 from server.core.errors import Conflict, StorageFull
 from tests.payouts.room import UNIT, Room, entry_id
 
@@ -47,7 +50,8 @@ def cut_at(number: int, *, after: bool) -> Iterator[list[str]]:
         return call
 
     places = [
-        *((store, name) for name in ("_write", "write_files", "move_head", "publish_checkpoint")),
+        *((durable, name) for name in ("_write", "_make_folder", "_sync_all")),
+        *((store, name) for name in ("write_files", "move_head", "publish_checkpoint")),
         *((log, name) for name in ("write_batch", "grow", "read_edge", "sign_checkpoint", "catch_up")),
         (log.rows, "make_rows"),
         (log.facts, "record"),
@@ -167,6 +171,42 @@ def test_a_full_disk_stops_the_pen_before_it_is_full(settings: Any) -> None:
     with pytest.raises(StorageFull):
         log.append([note("two")])
     assert store.read_head().size == 2
+
+
+def test_a_file_that_does_not_fit_stops_the_pen_and_leaves_nothing_half() -> None:
+    log.append([note("one")])
+    before = sorted(store.folder().rglob("*"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, hard))
+    try:
+        with pytest.raises(StorageFull):
+            log.append([note("two")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sorted(store.folder().rglob("*")) == before
+    assert log.append([note("two")])[0].index == 2
+    assert checks.find_problems() == []
+
+
+def test_a_clock_that_goes_backwards_does_not_take_the_log_along() -> None:
+    (first,) = log.append([note("one")])
+    with clock.moved(timedelta(days=-3)):
+        (second,) = log.append([note("two")])
+    assert second.at == first.at
+    with clock.moved(timedelta(seconds=5)):
+        assert log.append([note("three")])[0].at > first.at
+    assert checks.find_problems() == []
+
+
+def test_a_large_batch_costs_few_more_syncs_than_it_has_files() -> None:
+    log.begin_log()
+    with cut_at(0, after=False) as small:
+        log.append([note("one")])
+    with cut_at(0, after=False) as large:
+        log.append([note(f"many {number}") for number in range(600)])
+    files = [path for path in (store.folder() / "1").rglob("*") if path.is_file()]
+    assert small.count("fsync") <= 10
+    assert large.count("fsync") <= small.count("fsync") + len(files)
 
 
 def test_what_we_owe_cannot_be_overdrawn(room: Room) -> None:
