@@ -8,8 +8,13 @@ from pathlib import Path
 from django.conf import settings
 from nacl.signing import SigningKey
 
-from payouts.ledger.note import COSIGNATURE, ED25519, Signer
-from server.core import canonical, clock, keys, locators
+from payouts.ledger.entries import parse_entry
+from payouts.ledger.keyhistory import KeyHistory, history_of
+from payouts.ledger.note import COSIGNATURE, ED25519, Signer, VerifierKey
+from payouts.ledger.rotation import ROTATE, keys_of_genesis
+from payouts.models import LogEntry
+from server.core import canonical, clock, keys, locators, storage
+from server.core.errors import NotFound
 from server.core.models import InstanceKey
 
 ROLES = {"ledger": ED25519, "witness": COSIGNATURE, "auditor": COSIGNATURE, "mirror": COSIGNATURE}
@@ -22,9 +27,59 @@ def origin() -> str:
 
 
 def signer(role: str) -> Signer:
-    """The ledger, witness, auditor or mirror key; each says one thing only."""
-    held = _held(f"{role}/1", "ed25519")
+    """The ledger, witness, auditor or mirror key; each says one thing only. Of ledger keys: the one in use.
+
+    Raises NotFound when the log is signed by a ledger key that is not here.
+    """
+    if role == "ledger":
+        return signer_of(ledger_keys().newest)
+    return _signer(role, _held(f"{role}/1", "ed25519"))
+
+
+def signer_of(key: VerifierKey) -> Signer:
+    """The private half of a ledger key of ours. Raises NotFound when it is not here: restore the secrets."""
+    for name in _ledger_names():
+        one = _signer("ledger", _held(name, "ed25519"))
+        if one.verifier == key:
+            return one
+    raise NotFound("the key of this log is not here; restore the secrets of the data directory")
+
+
+def ledger_keys() -> KeyHistory:
+    """Which of our ledger keys was right at which size, as our log says; before it begins, the key it will begin with."""
+    rows = LogEntry.objects.filter(type__in=("genesis", ROTATE)).order_by("index")
+    entries = [parse_entry(bytes(row.data)) for row in rows]
+    if not entries:
+        return KeyHistory(_signer("ledger", _held("ledger/1", "ed25519")).verifier)
+    return history_of(keys_of_genesis(entries[0]), entries[1:])
+
+
+def next_ledger_key() -> Signer:
+    """The ledger key that comes next, made on first use and kept in the database and beside it, sealed.
+
+    It signs nothing before an entry of the log names it; asked for again, after a crash, it is the same.
+    """
+    history = ledger_keys()
+    known = {history.first, *(key for _, key in history.later)}
+    names = _ledger_names()
+    for name in names:
+        one = _signer("ledger", _held(name, "ed25519"))
+        if one.verifier not in known:
+            return one
+    made = _signer("ledger", _held(f"ledger/1/{len(names) + 1}", "ed25519"))
+    keep_apart()
+    return made
+
+
+def _signer(role: str, held: InstanceKey) -> Signer:
     return Signer(f"{settings.HOST}/{role}/1", ROLES[role], keys.unseal(bytes(held.private_sealed)))
+
+
+def _ledger_names() -> list[str]:
+    """The names of all our ledger keys, in the database or beside it, newest first."""
+    names = set(InstanceKey.objects.filter(name__startswith="ledger/1").values_list("name", flat=True))
+    names |= {path.name.replace("-", "/") for path in _path("ledger/1").parent.glob("ledger-1*")}
+    return sorted(names, key=lambda name: (len(name), name), reverse=True)
 
 
 def instance_signing_key() -> SigningKey:
@@ -47,12 +102,22 @@ def instance_box() -> str:
     return _held("instance-box-1", "x25519").public
 
 
-def keep_apart() -> None:
-    """Write the keys that the genesis will name, sealed, beside the database.
+def public_keys() -> dict[str, str]:
+    """The keys that the genesis lists."""
+    return {
+        "root": make_root(),
+        **{role: str(signer(role).verifier) for role in ROLES},
+        "instance": instance_public(),
+        "box": instance_box(),
+    }
 
-    The genesis stays in the log's files even when the transaction that made the keys is rolled back; they must stay too.
+
+def keep_apart() -> None:
+    """Write the keys that the log names, sealed, beside the database.
+
+    An entry stays in the log's files even when the transaction that made the keys is rolled back; they must stay too.
     """
-    for name, algorithm in NAMES.items():
+    for name, algorithm in {**NAMES, **dict.fromkeys(_ledger_names(), "ed25519")}.items():
         held, path = _held(name, algorithm), _path(name)
         if not path.exists():
             text = json.dumps({"algorithm": held.algorithm, "public": held.public, "sealed": bytes(held.private_sealed).hex()})
@@ -90,6 +155,7 @@ def write_secret(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     passing.replace(path)
+    storage.sync_folder(path.parent)
 
 
 def root_path() -> Path:

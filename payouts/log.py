@@ -6,35 +6,36 @@ An append takes six steps; a crash after any of them is mended by the next appen
     2. catch up      entries that the log has and the database lacks are read from the files   (a crash after 5)
     3. plan          drafts already written are left out (same id, same body); account chains go on
     4. files         tiles and bundles, each durable; what is not below the head was never promised   (a crash: overwritten)
-    5. head          the edge is read back from disk, must give the root; the note is signed; the head cell moves: the promise
+    5. head          witnesses know of no other; what was written reads back and gives the root; the head cell moves: the promise
     6. catch up      the new entries become rows, in the caller's transaction   (a rollback: done by the next step 2)
 
 Whoever calls gives ids that a second try repeats: after a crash between 5 and 6 the wish is found fulfilled.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Max
 
-from payouts import instance_keys, rows, store
+from payouts import instance_keys, may_sign, rows, standing, store
 from payouts.facts import CheckpointSigned
 from payouts.ledger import canonical
 from payouts.ledger.chain import AccountKey, Head
-from payouts.ledger.checkpoint import Checkpoint, sign_checkpoint
+from payouts.ledger.checkpoint import Checkpoint, SignedCheckpoint, sign_checkpoint
 from payouts.ledger.entries import Draft, Entry, parse_entry, write_batch
 from payouts.ledger.errors import LiabilityOverdrawn
 from payouts.ledger.growth import Edge, grow, read_edge
 from payouts.ledger.money import OF_AN_IDENTITY, Account, account, parse_account
-from payouts.ledger.note import Signer
+from payouts.ledger.note import Signer, parse_vkey
 from payouts.ledger.replay import GUARDED
+from payouts.ledger.rotation import ROTATE
+from payouts.ledger.statement import keep_signatures
 from payouts.ledger.tiles import read_entries
-from payouts.models import AccountHead, Balance, LogEntry, PeerLog, SignedHead
+from payouts.models import AccountHead, Balance, LogEntry, SignedHead
 from payouts.store import DiskTiles, HeadCell, LogDamaged
 from server.core import clock, facts, locators, storage
-from server.core.errors import Conflict
+from server.core.errors import Conflict, NotFound
 
 ADVISORY_LOCK = 0x7472_6962  # "trib"
 CURRENCIES = ["EUR/6", "USD/6"]
@@ -55,7 +56,7 @@ def append(drafts: Sequence[Draft]) -> list[Entry]:
     """Write ``drafts`` in order, sign the new head, and give the entries; repeated drafts give the entries of the first time.
 
     Records CheckpointSigned. Raises Conflict for an id that stands with another content, the errors of write_batch,
-    LiabilityOverdrawn, StorageFull, LogDamaged, HeadMoved; then nothing was promised.
+    LiabilityOverdrawn, StorageFull, LogDamaged, HeadMoved, LogReadOnly, LogUnconfirmed; then nothing was promised.
     """
     with _Pen():
         written = _already_written(drafts)
@@ -89,10 +90,11 @@ def begin_log() -> None:
 
 
 class _Pen:
-    """Alone, caught up, and with a genesis: steps 1 and 2."""
+    """Alone, caught up, and with a genesis: steps 1 and 2. ``begins=False``: only alone, for what is put back."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, begins: bool = True) -> None:
         self._only = store.only_writer()
+        self._begins = begins
 
     def __enter__(self) -> None:
         if connection.vendor == "postgresql":
@@ -101,9 +103,10 @@ class _Pen:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
         self._only.__enter__()
         try:
-            catch_up()
-            if store.read_head().size == 0:
-                _write([_genesis()])
+            if self._begins:
+                catch_up()
+                if store.read_head().size == 0:
+                    _write([_genesis()])
         except BaseException:
             self._only.__exit__(None, None, None)
             raise
@@ -112,23 +115,47 @@ class _Pen:
         self._only.__exit__(None, None, None)
 
 
-def catch_up() -> int:
-    """Make rows of the entries that the log has and the database lacks. Returns how many. Called with the pen in hand."""
+def catch_up(fresh: Sequence[Entry] = ()) -> int:
+    """Make rows of the entries that the log has and the database lacks. Returns how many. Called with the pen in hand.
+
+    ``fresh``: the newest entries, where the caller has them already. Raises LogReadOnly when the database has more than the log.
+    """
     head = store.read_head()
     have = LogEntry.objects.count()
     if have > head.size:
-        raise LogDamaged(f"the database has {have} entries, the log was signed at {head.size}")
+        raise standing.suspend(reason="set_back", here=head.size, seen=have, by="the database")
     if have == head.size:
         return 0
-    entries = [
+    entries = list(fresh) if len(fresh) == head.size - have else [
         parse_entry(data, origin=instance_keys.origin(), index=index)
         for index, data in enumerate(read_entries(DiskTiles(), have, head.size, head.size), start=have)
-    ]
+    ]  # fmt: skip
     _edge_of(head)
     rows.make_rows(entries)
     SignedHead.objects.get_or_create(size=head.size, defaults={"note": head.note})
     store.publish_checkpoint(SignedHead.objects.get(size=head.size).full_note)
     facts.record(CheckpointSigned(size=head.size))
+    return len(entries)
+
+
+@transaction.atomic
+def put_back(entries: Sequence[bytes], signed: SignedCheckpoint) -> int:
+    """Continue the log with entries that it signed once and lost; ``signed`` is our own note over them. Returns how many.
+
+    The same steps as an append, but nothing is signed and no index is given out anew. Raises HeadMoved, and LogDamaged when the
+    entries do not lead from what is here to the signed root: then our own note contradicts our files, and a person must look.
+    """
+    with _Pen(begins=False):
+        head, checkpoint = store.read_head(), signed.checkpoint
+        growth = grow(_edge_of(head), entries)
+        if (growth.edge.size, growth.edge.root()) != (checkpoint.size, checkpoint.root):
+            raise LogDamaged(f"these entries do not lead from {head.size} to the root that was signed at {checkpoint.size}")
+        _promise(head, HeadCell(checkpoint.size, checkpoint.root, keep_signatures(signed)), growth.files)
+        stands = standing.suspension()
+        if stands is not None and stands.reason == "set_back" and checkpoint.size >= stands.seen:
+            standing.lift()
+        if LogEntry.objects.count() <= checkpoint.size:
+            catch_up()
     return len(entries)
 
 
@@ -150,21 +177,26 @@ def _is_same(draft: Draft, entry: Entry) -> bool:
 def _write(drafts: Sequence[Draft]) -> list[Entry]:
     storage.require_room(APPEND_BYTES_MAX, settings.LEDGER_DIR)
     head = store.read_head()
-    _check_largest_known(head)
-    _check_key(head)
     edge = _edge_of(head)
+    may_sign.check(head)
     origin = instance_keys.origin()
     batch = write_batch(drafts, origin=origin, first_index=head.size, at=_time_after(), heads=_heads(drafts))
     _check_guarded(batch.entries)
     growth = grow(edge, [entry.data for entry in batch.entries])
-    store.write_files(growth.files)
     size, root = growth.edge.size, growth.edge.root()
-    if read_edge(DiskTiles(), size).root() != root:
-        raise LogDamaged("what was written does not read back")
-    note = sign_checkpoint(Checkpoint(origin, size, root), _ledger_key())
-    store.move_head(head, HeadCell(size, root, note))
-    catch_up()
+    signer = _signer_after(batch.entries)
+    _promise(head, HeadCell(size, root, sign_checkpoint(Checkpoint(origin, size, root), signer)), growth.files)
+    catch_up(batch.entries)
     return list(batch.entries)
+
+
+def _promise(head: HeadCell, new: HeadCell, files: Mapping[str, bytes]) -> None:
+    """Steps 4 and 5. Before the head moves nothing was promised; the note is shown to nobody before that."""
+    store.write_files(files)
+    if read_edge(DiskTiles(), new.size).root() != new.root:
+        raise LogDamaged("what was written does not read back")
+    store.move_head(head, new)
+    standing.remember(new)
 
 
 def _edge_of(head: HeadCell) -> Edge:
@@ -174,23 +206,14 @@ def _edge_of(head: HeadCell) -> Edge:
     return edge
 
 
-def _check_largest_known(head: HeadCell) -> None:
-    """A witness remembers what an old backup forgot: two logs of one size would be a fork."""
-    seen: int = PeerLog.objects.aggregate(largest=Max("saw_size"))["largest"] or 0
-    if seen > head.size:
-        raise LogDamaged(
-            f"a witness has seen this log at size {seen}; here it ends at {head.size}. Restore the newest ledger files."
-        )
-
-
-def _check_key(head: HeadCell) -> None:
-    """The log is signed by the key that its genesis names, or not at all."""
-    if head.size and parse_entry(bytes(LogEntry.objects.get(index=0).data)).body["ledger"] != str(_ledger_key().verifier):
-        raise LogDamaged("the key of this log is not here; restore the secrets of the data directory")
-
-
-def _ledger_key() -> Signer:
-    return instance_keys.signer("ledger")
+def _signer_after(entries: Sequence[Entry]) -> Signer:
+    """The key that signs the head over these new entries: the one in use, or the one that a ``key.rotate`` among them names."""
+    rotated = [entry for entry in entries if entry.type == ROTATE]
+    try:
+        key = parse_vkey(rotated[-1].body["new"]) if rotated else instance_keys.ledger_keys().newest
+        return instance_keys.signer_of(key)
+    except NotFound as error:
+        raise LogDamaged(str(error)) from error
 
 
 def _time_after() -> str:
@@ -233,10 +256,7 @@ def _name(one: Account) -> str:
 def _genesis() -> Draft:
     instance_keys.keep_apart()
     body = {
-        "root": instance_keys.make_root(),
-        **{role: str(instance_keys.signer(role).verifier) for role in instance_keys.ROLES},
-        "instance": instance_keys.instance_public(),
-        "box": instance_keys.instance_box(),
+        **instance_keys.public_keys(),
         "actor": locators.instance_actor_uri(),
         "currencies": CURRENCIES,
         "calendar": "UTC",

@@ -11,7 +11,7 @@ from server.core import clock
 
 __all__ = [
     "Acceptance", "AccountHead", "Agreement", "Balance", "Dispute", "EntryOfAccount", "HeardNote", "LogEntry",
-    "MeteredImpression", "MeteredView", "PeerClaim", "PeerLog", "PeerMirror", "Period", "SignedHead",
+    "MeteredImpression", "MeteredView", "PeerClaim", "PeerLog", "PeerMirror", "Period", "SignedHead", "Witness", "WitnessPolicy",
 ]  # fmt: skip
 
 
@@ -209,12 +209,15 @@ class PeerLog(models.Model):
     checkpoint = models.BinaryField(default=bytes)
     # Our own cosignature of that checkpoint, a line.
     cosignature = models.TextField(blank=True)
-    # Do we show it our heads, to be cosigned?
+    # Not read any more since there is Witness; the columns go with a later version.
     is_witness = models.BooleanField(default=True)
+    saw_size = models.PositiveBigIntegerField(default=0)
     # Do we keep a copy of all its entries, and judge them?
     is_mirrored = models.BooleanField(default=True)
-    # How far it has seen our own log: a smaller head of ours would be a lie.
-    saw_size = models.PositiveBigIntegerField(default=0)
+    # Its key.rotate entries as far as we know them, canonical bytes as text, one a line, in order.
+    rotations = models.TextField(blank=True, default="")
+    # Its entries below this were read for them. The pin may be larger: a witness sees hashes only.
+    read_size = models.PositiveBigIntegerField(default=0)
     seen_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
     # Two signed checkpoints that do not go together; with ``forked_at`` they cannot both be true, and nothing more is cosigned.
@@ -268,3 +271,43 @@ class PeerAgreement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scid} with {self.peer}"
+
+
+class Witness(models.Model):
+    """Somebody who cosigns our heads: an instance that we follow, or any C2SP witness."""
+
+    # The name of its key, which stands in every cosignature of it.
+    name = models.CharField(max_length=255, unique=True)
+    vkey = models.CharField(max_length=400, unique=True)
+    # C2SP tlog-witness: heads are shown at URL/add-checkpoint ...
+    url = models.URLField(max_length=500)
+    # ... and what it has seen of a log stands at URL/SHA-256(origin)/checkpoint; empty where it does not say.
+    monitoring_url = models.URLField(max_length=500, blank=True)
+    peer = models.OneToOneField(PeerLog, null=True, blank=True, on_delete=models.PROTECT, related_name="witness")
+    # An administrator's choice. Rows stay, so that old cosignatures can be read.
+    is_active = models.BooleanField(default=True)
+    # How far it has seen our log: a smaller head of ours would be a lie.
+    saw_size = models.PositiveBigIntegerField(default=0)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=60, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        verbose_name_plural = "witnesses"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WitnessPolicy(models.Model):
+    """How many of the active witnesses must have cosigned a head before it counts as witnessed. The newest row counts."""
+
+    quorum = models.PositiveSmallIntegerField()
+    set_by = models.CharField(max_length=254)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        verbose_name_plural = "witness policies"
+
+    def __str__(self) -> str:
+        return f"at least {self.quorum}"

@@ -1,30 +1,26 @@
-"""Other instances' logs: follow them, hold what they say against what they said, cosign it; and show them ours."""
+"""Other instances' logs: follow them, hold what they say against what they said, and cosign it."""
 
 import logging
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from payouts import forks, instance_keys, log, pins
+from payouts import cosigning, forks, instance_keys, log, pins, witnesses
 from payouts.discovery import find_ledger
-from payouts.facts import CheckpointSigned
 from payouts.ledger.__main__ import check_agreement, verify_identity_log
 from payouts.ledger.checkpoint import SignedCheckpoint, open_checkpoint
 from payouts.ledger.container import FILE_BYTES_MAX
 from payouts.ledger.entries import parse_entry
 from payouts.ledger.errors import BadTile, Inconsistent, LedgerError, LogNotTrusted, WentBackwards, WrongOrigin
-from payouts.ledger.fields import to_base64
 from payouts.ledger.follower import advance, check_tiles, first_pin, proof_between
 from payouts.ledger.merkle import HASH_BYTES, check_consistency, check_inclusion, prove_inclusion
 from payouts.ledger.note import NOTE_BYTES_MAX, parse_vkey
 from payouts.ledger.rotation import InstanceKeys, keys_of_genesis
 from payouts.ledger.tiles import TILE_WIDTH, Bundle, Tile, TreeReader, read_entries
 from payouts.ledger.verdict import verify
-from payouts.models import PeerClaim, PeerLog, SignedHead
-from payouts.store import DiskTiles, publish_checkpoint
+from payouts.models import PeerClaim, PeerLog, Witness
 from server.core import clock, http, limits
 from server.core.errors import Invalid, TributaryError
 
@@ -90,7 +86,16 @@ def follow_log(*, instance_origin: str) -> PeerLog:
     peer, _ = PeerLog.objects.get_or_create(
         origin=origin, defaults={"url": url.rstrip("/"), "genesis": genesis, "root": first_pin(origin).root.hex()}
     )
+    ask_as_witness(peer)
     return refresh(peer)
+
+
+def ask_as_witness(peer: PeerLog) -> Witness:
+    """Pick an instance that we follow as a witness of our own log. Idempotent."""
+    base = peer.url.rpartition("/ledger/")[0]
+    return witnesses.add(
+        vkey=str(keys_of(peer).witness), url=f"{base}/ledger/witness", monitoring_url=f"{base}/ledger/peers", peer=peer
+    )
 
 
 def keys_of(peer: PeerLog) -> InstanceKeys:
@@ -137,27 +142,7 @@ def refresh_all() -> None:
                 _refresh_claim(peer, claim["scid"])
         except (LedgerError, TributaryError) as error:
             logger.warning("peer's ledger refused", extra={"peer": peer.origin, "error": f"{error.code}: {error}"})
-    push_head()
-
-
-def push(fact: CheckpointSigned) -> None:
-    """Show our newest head to the witnesses. Idempotent; whoever does not answer is asked again by the chore."""
-    push_head()
-
-
-def push_head() -> None:
-    """Ask every witness that has not cosigned our newest head to do so."""
-    head = SignedHead.objects.order_by("-size").first()
-    if head is None:
-        return
-    for peer in PeerLog.objects.filter(is_witness=True, forked_at=None):
-        if f" {keys_of(peer).witness.name} " in head.cosignatures:
-            continue
-        try:
-            _submit(peer, head)
-        except (LedgerError, TributaryError) as error:
-            logger.warning("head not cosigned", extra={"peer": peer.origin, "error": f"{error.code}: {error}"})
-            PeerLog.objects.filter(pk=peer.pk).update(error=error.code)
+    cosigning.push_head()
 
 
 def refresh_claims(scid: str) -> list[PeerClaim]:
@@ -229,62 +214,3 @@ def _get_note(url: str) -> bytes:
     if answer.status != OK:
         raise PeerUnclear(f"{url}: status {answer.status}")
     return answer.body
-
-
-def _submit(peer: PeerLog, head: SignedHead) -> None:
-    answer = _post(peer, head, min(peer.saw_size, head.size))
-    if answer.status == CONFLICT and answer.body.strip().isdigit():
-        size = int(answer.body)
-        if size > head.size:
-            _learn_what_they_saw(peer, head.size)
-            return
-        answer = _post(peer, head, size)
-    if answer.status != OK:
-        raise PeerUnclear(f"status {answer.status} for our checkpoint: {answer.body[:100].decode('utf-8', 'replace')}")
-    _keep_cosignature(peer, head, answer.body)
-
-
-def _post(peer: PeerLog, head: SignedHead, old: int) -> http.Answer:
-    proof = proof_between(DiskTiles(), old, head.size)
-    lines = [f"old {old}", *map(to_base64, proof), "", ""]
-    base = peer.url.rpartition("/ledger/")[0]
-    return http.post(
-        f"{base}/ledger/witness/add-checkpoint",
-        headers={"Content-Type": "text/plain"},
-        body="\n".join(lines).encode() + bytes(head.note),
-        size_bytes_max=ANSWER_BYTES_MAX,
-        wait_seconds_max=limits.DELIVERY_SECONDS_MAX,
-    )
-
-
-def _keep_cosignature(peer: PeerLog, head: SignedHead, line: bytes) -> None:
-    """Add a witness's line to the note, if it verifies."""
-    witness = keys_of(peer).witness
-    signed = open_checkpoint(
-        bytes(head.note) + line, origin=instance_keys.origin(), log_keys=[instance_keys.signer("ledger").verifier],
-        cosigners=[witness],
-    )  # fmt: skip
-    if not signed.note.signed_by(witness):
-        raise PeerUnclear("The answer is not this witness's cosignature.")
-    with transaction.atomic():
-        row = SignedHead.objects.select_for_update().get(size=head.size)
-        if f" {witness.name} " not in row.cosignatures:
-            row.cosignatures += line.decode()
-            row.save(update_fields=["cosignatures"])
-        PeerLog.objects.filter(pk=peer.pk, saw_size__lt=head.size).update(saw_size=head.size)
-        if not SignedHead.objects.filter(size__gt=head.size).exists():
-            publish_checkpoint(row.full_note)
-
-
-def _learn_what_they_saw(peer: PeerLog, size: int) -> None:
-    """A witness says it saw more of our log than there is. Only our own signature makes us believe it, and then stop."""
-    base = peer.url.rpartition("/ledger/")[0]
-    name = sha256(instance_keys.origin().encode()).hexdigest()
-    signed = open_checkpoint(
-        _get_note(f"{base}/ledger/peers/{name}/checkpoint"),
-        origin=instance_keys.origin(),
-        log_keys=[instance_keys.signer("ledger").verifier],
-    )
-    if signed.checkpoint.size > size:
-        PeerLog.objects.filter(pk=peer.pk, saw_size__lt=signed.checkpoint.size).update(saw_size=signed.checkpoint.size)
-        logger.error("the ledger was set back", extra={"here": size, "seen": signed.checkpoint.size, "by": peer.origin})

@@ -8,11 +8,12 @@ from django.db import transaction
 
 from payouts import instance_keys
 from payouts.facts import NoteHeard
-from payouts.ledger.checkpoint import CHECKPOINT_BYTES_MAX, SignedCheckpoint, cosign, open_checkpoint
+from payouts.ledger.checkpoint import CHECKPOINT_BYTES_MAX, SignedCheckpoint, cosign, open_checkpoint, parse_checkpoint
 from payouts.ledger.entries import parse_entry
 from payouts.ledger.errors import LedgerError, MalformedCheckpoint, NotAFork
 from payouts.ledger.follower import Pin
 from payouts.ledger.fork import prove_fork
+from payouts.ledger.keyhistory import KeyHistory, history_of
 from payouts.ledger.note import VerifierKey, add_signatures, split_note
 from payouts.ledger.rotation import keys_of_genesis
 from payouts.ledger.statement import parse_statement
@@ -30,9 +31,21 @@ HEARD_PER_LOG_MAX = 64
 HEARD_AGAIN_SECONDS = 3600
 
 
+def history(peer: PeerLog) -> KeyHistory:
+    """Which keys of this log were right at which size, as far as we know: from its genesis and the rotations we verified."""
+    rotations = [parse_entry(line.encode(), origin=peer.origin) for line in peer.rotations.splitlines()]
+    return history_of(keys_of_genesis(parse_entry(bytes(peer.genesis))), rotations)
+
+
 def log_keys(peer: PeerLog) -> Sequence[VerifierKey]:
-    """The keys that may sign this log."""
-    return [keys_of_genesis(parse_entry(bytes(peer.genesis))).ledger]
+    """The keys that signed this log at any size; ``log_key`` says which was right where."""
+    known = history(peer)
+    return [known.first, *(key for _, key in known.later)]
+
+
+def log_key(peer: PeerLog, note: bytes) -> VerifierKey:
+    """The only key that may have signed this note, by the size that it says. Raises LedgerError."""
+    return history(peer).at(parse_checkpoint(split_note(note)[0]).size)
 
 
 def pin_of(peer: PeerLog) -> Pin:
@@ -41,11 +54,11 @@ def pin_of(peer: PeerLog) -> Pin:
 
 
 def open_note(peer: PeerLog, note: bytes) -> SignedCheckpoint:
-    """A checkpoint of this log, signed by its key. Raises LedgerError.
+    """A checkpoint of this log, signed by the key that is right at its size. Raises LedgerError.
 
     What a log signs must be able to stand in a proof: a note whose text could not be quoted there would convict nobody.
     """
-    return _quotable(open_checkpoint(note, origin=peer.origin, log_keys=log_keys(peer)))
+    return _quotable(open_checkpoint(note, origin=peer.origin, log_keys=[log_key(peer, note)]))
 
 
 def plain(peer: PeerLog, signed: SignedCheckpoint) -> SignedCheckpoint:
@@ -101,7 +114,7 @@ def witness(request: Request) -> tuple[Answer, bool]:
     answer = judge(
         request,
         pin=pin_of(peer) if peer else Pin(request.origin, 0, b""),
-        log_keys=log_keys(peer) if peer else (),
+        log_keys=[log_key(peer, request.note)] if peer else (),
         signer=instance_keys.signer("witness"),
         timestamp=int(clock.now().timestamp()),
     )

@@ -16,8 +16,8 @@ from django.conf import settings
 from payouts import durable
 from payouts.ledger import canonical
 from payouts.ledger.errors import BadTile
-from payouts.ledger.merkle import EMPTY_ROOT, Hash
-from payouts.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Bundle, Tile, parse_path
+from payouts.ledger.merkle import EMPTY_ROOT, HASH_BYTES, Hash
+from payouts.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Bundle, Tile, pack_bundle, parse_path, unpack_bundle
 from server.core.errors import NotFound, TributaryError
 
 HEAD_BYTES_MAX = 16_384
@@ -51,15 +51,21 @@ def folder() -> Path:
 
 
 class DiskTiles:
-    """A ``TileReader`` over our own files, which are kept in every width that was ever signed."""
+    """A ``TileReader`` over our own files. Every width that was ever signed can be read, cut from a wider file where needed."""
 
     def tile(self, tile: Tile) -> bytes:
         """The bytes of a tile."""
-        return self._read(tile.path())
+        if self._path(tile).exists():
+            return self._read(tile)
+        return self._read(tile._replace(width=self._wider(tile)))[: tile.width * HASH_BYTES]
 
     def bundle(self, bundle: Bundle) -> bytes:
         """The bytes of an entry bundle."""
-        return self._read(bundle.path())
+        if self._path(bundle).exists():
+            return self._read(bundle)
+        # Entries have no fixed length: the first ones of the wider bundle, packed anew, are the same bytes.
+        width = self._wider(bundle)
+        return pack_bundle(unpack_bundle(self._read(bundle._replace(width=width)), width)[: bundle.width])
 
     @classmethod
     def published(cls, path: str, size: int) -> bytes:
@@ -68,14 +74,23 @@ class DiskTiles:
         level = place.level if isinstance(place, Tile) else 0
         if place.number * TILE_WIDTH + place.width > size >> TILE_HEIGHT * level:
             raise BadTile(path)
-        return cls._read(path)
+        return cls().tile(place) if isinstance(place, Tile) else cls().bundle(place)
+
+    def _wider(self, place: Tile | Bundle) -> int:
+        """The width of the widest file there is. Entries that were put back from a mirror never stood here in every width."""
+        if self._path(place._replace(width=TILE_WIDTH)).exists():
+            return TILE_WIDTH
+        widths = [int(path.name) for path in self._path(place).parent.glob("*") if path.name.isdigit()]
+        if max(widths, default=0) < place.width:
+            raise BadTile(place.path())
+        return max(widths)
 
     @staticmethod
-    def _read(path: str) -> bytes:
-        try:
-            return (folder() / "1" / path).read_bytes()
-        except FileNotFoundError as error:
-            raise BadTile(path) from error
+    def _path(place: Tile | Bundle) -> Path:
+        return folder() / "1" / place.path()
+
+    def _read(self, place: Tile | Bundle) -> bytes:
+        return self._path(place).read_bytes()
 
 
 @contextlib.contextmanager
@@ -146,6 +161,11 @@ def put_blob(data: bytes, *, public: bool) -> str:
     if not _stands(path, data):
         durable.write_whole(path, data)
     return digest
+
+
+def has_blob(digest: str, *, public: bool) -> bool:
+    """Is this blob here?"""
+    return _blob_path(digest, public=public).exists()
 
 
 def read_blob(digest: str, *, public: bool) -> bytes:

@@ -6,6 +6,7 @@ from payouts import peer_views, views
 
 urlpatterns = [
     path("ledger/1/checkpoint", views.checkpoint),
+    path("ledger/1/policy", views.policy),
     path("ledger/1/tile/<path:path>", views.tile),
     path("ledger/1/entry/<int:index>", views.entry),
     path("ledger/1/blob/<str:digest>", views.blob),

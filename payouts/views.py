@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from payouts import agreements, pins, queries, statements, store
+from payouts import agreements, pins, queries, statements, store, witnesses
 from payouts.agreement import AGREEMENT_BYTES_MAX
 from payouts.ledger.errors import LedgerError
 from payouts.ledger.witness import REQUEST_BYTES_MAX, parse_request
@@ -33,6 +33,12 @@ def checkpoint(request: HttpRequest) -> HttpResponse:
     if not note:
         return refusal(NotFound("This ledger has not begun."))
     return reply(note, TEXT, cache=SHORTLY)
+
+
+@require_safe
+def policy(request: HttpRequest) -> HttpResponse:
+    """Which witnesses we show our heads to, and how many make one witnessed (C2SP tlog-policy)."""
+    return reply(witnesses.policy(), TEXT, cache=SHORTLY)
 
 
 @require_safe

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from federation import delivery, identities, inbox, outbox
 from federation.facts import ActivityReceived
-from payouts import accounts_root, audit, gossip, metering, mirror, peers
+from payouts import accounts_root, audit, cosigning, gossip, metering, mirror, peers, recovery
 from payouts import identities as ledger_identities
 from payouts.facts import CheckpointSigned, NoteHeard, PeriodClosed
 from server.accounts import moving
@@ -63,7 +63,7 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
         _ledger(ledger_identities.log_identity),
     ],
     HomeMoved: [_federation(outbox.announce_move)],
-    CheckpointSigned: [Subscriber(function=peers.push, queue="ledger", atomic=False)],
+    CheckpointSigned: [Subscriber(function=cosigning.push, queue="ledger", atomic=False)],
     NoteHeard: [Subscriber(function=gossip.judge, queue="ledger", atomic=False)],
     PeriodClosed: [],
     ViewCounted: [Subscriber(function=metering.on_view, queue="ledger")],
@@ -89,6 +89,9 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "mirror_peers": (mirror.mirror_all, 60.0),
     "audit_peers": (audit.audit_all, 300.0),
     "compare_peers": (gossip.compare_with_peers, 60.0),
+    # What was signed is published within ten seconds, also when its writer was killed in between.
+    "publish_log": (recovery.finish_append, 10.0),
+    "recover_ledger": (recovery.recover_if_suspended, 60.0),
     # Written once a day however often it is asked for.
     "commit_accounts": (accounts_root.commit_today, 3600.0),
 }

@@ -14,6 +14,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from payouts import standing
 from server.core import metrics
 from server.web import proxies
 
@@ -31,9 +32,10 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when requests can be served, else 503 with the reasons."""
+    """200 when requests can be served, else 503 with the reasons. Warnings are for people: requests are served all the same."""
     reasons = not_ready()
-    return JsonResponse({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+    body = {"ready": not reasons, "reasons": reasons, "warnings": warnings()}
+    return JsonResponse(body, status=503 if reasons else 200)
 
 
 @require_safe
@@ -59,6 +61,11 @@ def not_ready() -> list[str]:
     folders = [settings.UPLOAD_DIR] if settings.S3_BUCKET else [settings.UPLOAD_DIR, settings.MEDIA_ROOT]
     reasons += [f"the {folder.name} directory cannot be written" for folder in folders if not _writable(folder)]
     return reasons
+
+
+def warnings() -> list[str]:
+    """What an administrator must look at while everything else goes on."""
+    return ["the ledger is read-only"] if standing.suspension() else []
 
 
 def _migrations_missing() -> bool:

@@ -12,9 +12,9 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from payouts import peers, periods, settlement
+from payouts import peers, periods, settlement, standing, witnesses
 from payouts.ledger.errors import LedgerError
-from payouts.models import Dispute, LogEntry, PeerLog, PeerMirror, Period
+from payouts.models import Dispute, LogEntry, PeerLog, PeerMirror, Period, Witness
 from payouts.store import read_head
 from server.accounts import queries as accounts
 from server.accounts.models import User
@@ -301,5 +301,9 @@ def ledgers(request: HttpRequest) -> HttpResponse:
             Prefetch("mirrors", queryset=PeerMirror.objects.filter(branch=""), to_attr="copies")
         ),
         "disputes": Dispute.objects.order_by("-raised_at")[:ENTRIES_SHOWN],
+        "suspension": standing.suspension(),
+        "witnesses": Witness.objects.filter(is_active=True).order_by("name"),
+        "quorum": witnesses.quorum(),
+        "problems": witnesses.find_problems(),
     }
     return render(request, "staff/ledgers.html", context, status=422 if form.is_bound else 200)

@@ -1,20 +1,23 @@
 """The staff pages of the ledger: every list and page opens; two people are asked; strangers see nothing."""
 
+import io
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from payouts import agreements, mirror, peers, pins
+from payouts import agreements, mirror, peers, pins, standing
 from payouts.ledger.errors import LedgerError
 from payouts.mirror_files import name_of
-from payouts.models import Dispute, HeardNote, LogEntry, PeerLog, PeerMirror, Period
+from payouts.models import Dispute, HeardNote, LogEntry, PeerLog, PeerMirror, Period, Witness, WitnessPolicy
 from server.accounts.models import User
 from server.moderation.models import AuditEntry
 from tests.payouts.audited_month import one_unit_more, play
+from tests.payouts.c2sp_witness import C2spWitness
 from tests.payouts.neighbour import Neighbour
 from tests.payouts.room import Room
 from tests.payouts.test_room_peers import followed, fork_same_size, grow
@@ -36,6 +39,48 @@ def test_every_list_and_page_opens(room: Room, staff: Client) -> None:
         row = model._default_manager.first()
         if row is not None:
             assert staff.get(reverse(f"admin:payouts_{model._meta.model_name}_change", args=[row.pk])).status_code == 200
+
+
+def test_witnesses_are_picked_and_counted_here(staff: Client) -> None:
+    outside = C2spWitness()
+    outside.close()
+    add = reverse("admin:payouts_witness_add")
+    staff.post(add, {"vkey": "nonsense", "url": outside.url, "monitoring_url": ""})
+    assert not Witness.objects.exists()
+    charlie = Client()
+    charlie.force_login(User.objects.create_user("charlie@example.org", "correct horse battery"))
+    charlie.post(add, {"vkey": outside.vkey, "url": outside.url, "monitoring_url": ""})
+    assert not Witness.objects.exists()
+    staff.post(add, {"vkey": outside.vkey, "url": outside.url, "monitoring_url": ""})
+    row = Witness.objects.get()
+    assert (row.name, row.is_active) == (outside.name, True)
+    for asked, stands in (("2", None), ("1", 1)):
+        staff.post(reverse("admin:payouts_witnesspolicy_add"), {"quorum": asked})
+        newest = WitnessPolicy.objects.last()
+        assert (newest and (newest.quorum, newest.set_by)) == (stands and (stands, "second@example.org"))
+    address = reverse("admin:payouts_witness_changelist")
+    for client, active in ((charlie, True), (staff, False)):
+        data = {"action": "stop_asking_as_witness", "_selected_action": [row.pk], "confirmed": "1", "reason": "it lies"}
+        client.post(address, data)
+        row.refresh_from_db()
+        assert row.is_active is active
+    assert AuditEntry.objects.filter(action="stop_asking_witness").count() == 1
+
+
+def test_a_read_only_ledger_is_shown_to_staff_and_probes(room: Room, staff: Client) -> None:
+    room.fund()
+    for page in (reverse("staff_ledgers"), "/readyz"):
+        answer = staff.get(page)
+        assert (answer.status_code, b"read-only" in answer.content) == (200, False)
+    standing.suspend(reason="set_back", here=2, seen=9, by="beta.example/witness/1")
+    for page in (reverse("staff_ledgers"), "/readyz"):
+        answer = staff.get(page)
+        assert (answer.status_code, b"read-only" in answer.content) == (200, True)
+    said = io.StringIO()
+    call_command("ledger", "status", stdout=said)
+    assert "9 entries according to beta.example/witness/1, 2 here" in said.getvalue()
+    with pytest.raises(CommandError, match="still read-only"):
+        call_command("ledger_recover", stdout=said)
 
 
 def act(client: Client, action: str, row: Any) -> None:

@@ -6,13 +6,13 @@ from hashlib import sha256
 import pytest
 from django.test import Client
 
-from payouts import instance_keys, log, peers, pins, queries, statements, store
+from payouts import cosigning, instance_keys, log, peers, pins, queries, standing, statements, store
 from payouts.ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from payouts.ledger.errors import BadTile, Inconsistent, LedgerError, WentBackwards, WrongOrigin
 from payouts.ledger.fields import to_base64
 from payouts.ledger.follower import first_pin, proof_between
 from payouts.ledger.fork import check_fork
-from payouts.models import PeerClaim, PeerLog, SignedHead
+from payouts.models import PeerClaim, PeerLog, SignedHead, Witness
 from payouts.refusals import LogForked
 from server.core.errors import Conflict, Invalid, TributaryError
 from tests.payouts.neighbour import Neighbour
@@ -179,20 +179,19 @@ def test_a_statement_of_another_log_or_beyond_the_pin_is_refused(room: Room, nei
 def test_our_head_is_cosigned_once_and_the_next_one_too(room: Room, neighbour: Neighbour, client: Client) -> None:
     room.fund()
     peer = followed(neighbour, "one")
-    peers.push_head()
+    cosigning.push_head()
     assert SignedHead.objects.order_by("-size").first().cosignatures == ""  # it does not know us yet
-    assert PeerLog.objects.get().error == "peer_unclear"
+    assert Witness.objects.get().error == "witness_unclear"
     neighbour.follow(instance_keys.origin(), instance_keys.signer("ledger").verifier)
-    peers.push_head()
+    cosigning.push_head()
     room.fund(name="second")
-    peers.push_head()
+    cosigning.push_head()
     note = client.get("/ledger/1/checkpoint").content
     assert note.count(neighbour.instance.witness.name.encode()) == 1
     assert note == SignedHead.objects.order_by("-size").first().full_note
-    peer.refresh_from_db()
-    assert peer.saw_size == store.read_head().size
+    assert Witness.objects.get(peer=peer).saw_size == store.read_head().size
     asked = len(neighbour.asked)
-    peers.push_head()
+    cosigning.push_head()
     assert len(neighbour.asked) == asked
     statements.open_head(SignedHead.objects.order_by("-size").first())
 
@@ -206,12 +205,12 @@ def test_a_witness_that_saw_more_of_us_stops_the_pen(room: Room, neighbour: Neig
     neighbour.seen[instance_keys.origin()] = sign_checkpoint(
         Checkpoint(instance_keys.origin(), 900, b"\x01" * 32), neighbour.instance.ledger
     )
-    peers.push_head()
+    cosigning.push_head()
     room.fund(name="second")
     # One that shows our own signature is.
     neighbour.seen[instance_keys.origin()] = sign_checkpoint(Checkpoint(instance_keys.origin(), 900, b"\x01" * 32), signer)
-    peers.push_head()
-    with pytest.raises(store.LogDamaged):
+    cosigning.push_head()
+    with pytest.raises(standing.LogReadOnly):
         room.fund(name="third")
 
 

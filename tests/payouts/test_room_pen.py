@@ -12,10 +12,10 @@ from unittest import mock
 import pytest
 from django.db import transaction
 
-from payouts import checks, durable, instance_keys, log, store
+from payouts import checks, durable, instance_keys, log, standing, store
 from payouts.ledger.entries import Draft
 from payouts.ledger.errors import BadTile, LiabilityOverdrawn
-from payouts.models import AccountHead, Balance, EntryOfAccount, LogEntry, PeerLog, SignedHead
+from payouts.models import AccountHead, Balance, EntryOfAccount, LogEntry, SignedHead, Witness
 from server.core import clock
 from server.core.errors import Conflict, StorageFull
 from tests.payouts.room import UNIT, Room, entry_id
@@ -55,6 +55,8 @@ def cut_at(number: int, *, after: bool) -> Iterator[list[str]]:
         *((log, name) for name in ("write_batch", "grow", "read_edge", "sign_checkpoint", "catch_up")),
         (log.rows, "make_rows"),
         (log.facts, "record"),
+        (log.may_sign, "check"),
+        (log.standing, "remember"),
         (os, "fsync"),
     ]
     with ExitStack() as stack:
@@ -115,15 +117,16 @@ def test_an_older_head_is_refused_and_nothing_is_written() -> None:
     old = (store.folder() / "head").read_bytes()
     log.append([note("two")])
     (store.folder() / "head").write_bytes(old)
-    with pytest.raises(store.LogDamaged):
+    with pytest.raises(standing.LogReadOnly):
         log.append([note("three")])
     assert LogEntry.objects.count() == 3
+    assert standing.suspension().reason == "set_back"
 
 
 def test_head_and_database_set_back_together_are_refused_when_a_witness_has_seen_more() -> None:
     log.append([note("one")])
-    PeerLog.objects.create(origin="beta.example/ledger/1", url="https://beta.example/ledger/1", root="", saw_size=9)
-    with pytest.raises(store.LogDamaged, match="a witness has seen"):
+    Witness.objects.create(name="beta.example/witness/1", vkey="x", url="https://beta.example", saw_size=9, is_active=False)
+    with pytest.raises(standing.LogReadOnly, match="9 entries according to beta"):
         log.append([note("two")])
     assert store.read_head().size == 2
 

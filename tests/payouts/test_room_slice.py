@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from payouts import accounts_root, checks, instance_keys, peers, queries, revenue, statements
+from payouts import accounts_root, checks, cosigning, instance_keys, peers, queries, revenue, statements
 from payouts.ledger.__main__ import main
 from payouts.models import SignedHead
 from server.core import clock
@@ -28,7 +28,7 @@ def test_money_comes_in_is_shared_and_proven(room: Room, neighbour: Neighbour, t
 
     neighbour.follow(instance_keys.origin(), instance_keys.signer("ledger").verifier)
     peers.follow_log(instance_origin=neighbour.origin)
-    peers.push_head()
+    cosigning.push_head()
     assert neighbour.instance.witness.name in SignedHead.objects.order_by("-size").first().cosignatures
 
     file = tmp_path / "statement.json.gz"

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from payouts import agreements, checks, claiming, instance_keys, log, peers, settlement, statements, store
+from payouts import agreements, checks, claiming, instance_keys, log, peers, settlement, standing, statements, store, witnesses
 from payouts.ledger.errors import LedgerError
 from payouts.models import AccountHead, PeerLog, Period, SignedHead
 from server.core.errors import TributaryError
@@ -62,6 +62,13 @@ class Command(BaseCommand):
             "vkey": str(instance_keys.signer("ledger").verifier),
             "accounts": AccountHead.objects.count(),
             "cosigned by": [line.split(" ")[1] for line in newest.cosignatures.splitlines()],
+            "read-only": str(standing.suspension() or "no"),
+            "witnesses": {
+                one.name: {"seen": one.saw_size, "behind": max(0, head.size - one.saw_size), "error": one.error}
+                for one in witnesses.active()
+            },
+            "quorum": witnesses.quorum(),
+            "warnings": witnesses.find_problems(),
             "peers": {peer.origin: {"size": peer.size, "error": peer.error} for peer in PeerLog.objects.order_by("origin")},
             "root key": f"{root} is on this machine: copy it to a safe place offline and remove it here"
             if root.exists()

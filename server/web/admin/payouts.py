@@ -4,12 +4,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import transaction
+from django.db.models import URLField
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from payouts import audit as ledger_audit
-from payouts import checks, forks, mirror, peers, settlement
+from payouts import checks, forks, mirror, peers, settlement, witnesses
 from payouts.ledger.errors import LedgerError
 from payouts.ledger.money import in_units
 from payouts.models import (
@@ -26,6 +27,8 @@ from payouts.models import (
     PeerLog,
     Period,
     SignedHead,
+    Witness,
+    WitnessPolicy,
 )
 from server.accounts.models import User
 from server.core.errors import Invalid
@@ -54,8 +57,15 @@ def _refresh(*, row: PeerLog, by_staff: User, reason: str) -> None:
         raise Invalid(f"{error.code}: {error}") from error
 
 
-def _unfollow(*, row: PeerLog, by_staff: User, reason: str) -> None:
-    PeerLog.objects.filter(pk=row.pk).update(is_witness=False)
+@transaction.atomic
+def _ask(*, row: Witness, by_staff: User, reason: str) -> None:
+    witnesses.set_active(witness=row, is_active=True)
+    audit(by_staff=by_staff, action="ask_witness", target=str(row), detail={})
+
+
+@transaction.atomic
+def _stop_asking(*, row: Witness, by_staff: User, reason: str) -> None:
+    witnesses.set_active(witness=row, is_active=False)
     audit(by_staff=by_staff, action="stop_asking_witness", target=str(row), detail={"reason": reason})
 
 
@@ -209,14 +219,12 @@ class PeriodAdmin(ReadOnlyAdmin):
 class PeerLogAdmin(StaffAdmin):
     """Adding a row follows the ledger of an instance; nothing of it can be edited."""
 
-    list_display = ["origin", "size", "state", "seen_at", "is_witness", "saw_size"]
+    list_display = ["origin", "size", "state", "seen_at"]
     search_fields = ["origin"]
     readonly_fields = ["state", "note", "kept"]
+    formfield_overrides = {URLField: {"assume_scheme": "https"}}
     actions = [
         staff_action("Look now", verb=_refresh),
-        staff_action(
-            "Stop asking as witness", verb=_unfollow, warning="It will not be shown our heads any more.", needs_reason=True
-        ),
         staff_action("Copy and audit now", verb=_copy),
         staff_action("Stop copying", verb=_stop_copying, warning="What was copied stays on the disk.", needs_reason=True),
         staff_action("Go on copying", verb=_go_on_copying),
@@ -238,8 +246,6 @@ class PeerLogAdmin(StaffAdmin):
             "root",
             "state",
             "seen_at",
-            "is_witness",
-            "saw_size",
             "is_mirrored",
             "note",
             "forked_at",
@@ -272,6 +278,60 @@ class PeerLogAdmin(StaffAdmin):
     @admin.display(description="notes that do not go together")
     def kept(self, peer: PeerLog) -> SafeString:
         return raw("\n\n".join(bytes(note).decode() for note in (peer.kept_note_a, peer.kept_note_b) if note))
+
+
+@admin.register(Witness)
+class WitnessAdmin(StaffAdmin):
+    """Who cosigns our heads. Followed instances stand here by themselves; any other C2SP witness is added by its key."""
+
+    list_display = ["name", "is_active", "saw_size", "answered_at", "error", "peer"]
+    list_filter = ["is_active"]
+    list_select_related = ["peer"]
+    search_fields = ["name"]
+    formfield_overrides = {URLField: {"assume_scheme": "https"}}
+    readonly_fields = ["name", "is_active", "saw_size", "answered_at", "error", "peer", "created_at"]
+    actions = [
+        staff_action("Ask as witness", verb=_ask),
+        staff_action(
+            "Stop asking as witness", verb=_stop_asking, warning="It will not be shown our heads any more.", needs_reason=True
+        ),
+    ]
+
+    def get_fields(self, request: HttpRequest, obj: Witness | None = None) -> Any:
+        added = ["vkey", "url", "monitoring_url"]
+        return added if obj is None else ["name", *added, "peer", "is_active", "saw_size", "answered_at", "error", "created_at"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Witness | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Witness | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Witness, form: ModelForm, change: bool) -> None:
+        made = witnesses.add(vkey=obj.vkey, url=obj.url, monitoring_url=obj.monitoring_url)
+        obj.pk, obj.name = made.pk, made.name
+
+
+@admin.register(WitnessPolicy)
+class WitnessPolicyAdmin(StaffAdmin):
+    """How many cosignatures make a head witnessed. Each change is a new row."""
+
+    list_display = ["quorum", "set_by", "created_at"]
+    ordering = ["-pk"]
+    readonly_fields = ["set_by", "created_at"]
+
+    def get_fields(self, request: HttpRequest, obj: WitnessPolicy | None = None) -> Any:
+        return ["quorum"] if obj is None else ["quorum", "set_by", "created_at"]
+
+    def has_change_permission(self, request: HttpRequest, obj: WitnessPolicy | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: WitnessPolicy | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: WitnessPolicy, form: ModelForm, change: bool) -> None:
+        assert isinstance(request.user, User)
+        obj.pk = witnesses.set_quorum(quorum=obj.quorum, by=request.user.email).pk
 
 
 @admin.register(PeerClaim)
