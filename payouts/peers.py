@@ -7,16 +7,16 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from payouts import cosigning, forks, instance_keys, log, pins, witnesses
+from payouts import cosigning, forks, instance_keys, log, pins, rotations, witnesses
 from payouts.discovery import find_ledger
 from payouts.ledger.__main__ import check_agreement, verify_identity_log
-from payouts.ledger.checkpoint import SignedCheckpoint, open_checkpoint
+from payouts.ledger.checkpoint import SignedCheckpoint, parse_checkpoint
 from payouts.ledger.container import FILE_BYTES_MAX
 from payouts.ledger.entries import parse_entry
 from payouts.ledger.errors import BadTile, Inconsistent, LedgerError, LogNotTrusted, WentBackwards, WrongOrigin
 from payouts.ledger.follower import advance, check_tiles, first_pin, proof_between
 from payouts.ledger.merkle import HASH_BYTES, check_consistency, check_inclusion, prove_inclusion
-from payouts.ledger.note import NOTE_BYTES_MAX, parse_vkey
+from payouts.ledger.note import NOTE_BYTES_MAX, parse_vkey, split_note
 from payouts.ledger.rotation import InstanceKeys, keys_of_genesis
 from payouts.ledger.tiles import TILE_WIDTH, Bundle, Tile, TreeReader, read_entries
 from payouts.ledger.verdict import verify
@@ -76,16 +76,17 @@ def follow_log(*, instance_origin: str) -> PeerLog:
     if known is not None:
         return refresh(known)
     reader = HttpTiles(url)
-    signed = open_checkpoint(_get_note(f"{url}/checkpoint"), origin=origin, log_keys=[parse_vkey(vkey)])
-    size = signed.checkpoint.size
+    note = _get_note(f"{url}/checkpoint")
+    size = parse_checkpoint(split_note(note)[0]).size
     genesis = next(read_entries(reader, 0, 1, size))
     entry = parse_entry(genesis, origin=origin, index=0)
     if keys_of_genesis(entry).ledger != parse_vkey(vkey):
         raise WrongOrigin("the key that is told is not that of the genesis")
+    begun = PeerLog(origin=origin, url=url.rstrip("/"), genesis=genesis, root=first_pin(origin).root.hex())
+    # Signed by the key of the genesis, or by one that its root made right since.
+    signed = rotations.open_newest(begun, note, reader)
     check_inclusion(entry.leaf, 0, size, prove_inclusion(TreeReader(reader, size), 0, size), signed.checkpoint.root)
-    peer, _ = PeerLog.objects.get_or_create(
-        origin=origin, defaults={"url": url.rstrip("/"), "genesis": genesis, "root": first_pin(origin).root.hex()}
-    )
+    peer, _ = PeerLog.objects.get_or_create(origin=origin, defaults={"url": begun.url, "genesis": genesis, "root": begun.root})
     ask_as_witness(peer)
     return refresh(peer)
 
@@ -110,8 +111,8 @@ def refresh(peer: PeerLog) -> PeerLog:
     BadTile, HttpError...), which is written on the row too.
     """
     try:
-        signed = pins.open_note(peer, _get_note(f"{peer.url}/checkpoint"))
         reader = HttpTiles(peer.url)
+        signed = rotations.open_newest(peer, _get_note(f"{peer.url}/checkpoint"), reader)
         try:
             pin = pins.pin_of(peer)
             if signed.checkpoint.size > pin.size:

@@ -32,9 +32,9 @@ HEARD_AGAIN_SECONDS = 3600
 
 
 def history(peer: PeerLog) -> KeyHistory:
-    """Which keys of this log were right at which size, as far as we know: from its genesis and the rotations we verified."""
-    rotations = [parse_entry(line.encode(), origin=peer.origin) for line in peer.rotations.splitlines()]
-    return history_of(keys_of_genesis(parse_entry(bytes(peer.genesis))), rotations)
+    """Which keys of this log were right at which size, by its genesis and the rotations that ``peer`` knows. Raises BadRotation."""
+    entries = [parse_entry(line.encode(), origin=peer.origin) for line in peer.rotations.splitlines()]
+    return history_of(keys_of_genesis(parse_entry(bytes(peer.genesis))), entries)
 
 
 def log_keys(peer: PeerLog) -> Sequence[VerifierKey]:
@@ -92,7 +92,7 @@ def note_of_statement(peer: PeerLog, data: bytes) -> SignedCheckpoint:
 
 @transaction.atomic
 def move(peer: PeerLog, signed: SignedCheckpoint) -> None:
-    """Store a checkpoint that was proven to extend the pin of ``peer`` as it was read, and cosign it.
+    """Store a checkpoint that was proven to extend the pin of ``peer`` as it was read, and what ``peer`` knows of its keys; cosign it.
 
     Compare-and-set: raises Conflict when another was stored since, WrongState for a log that forked; then nothing has changed.
     """
@@ -188,6 +188,6 @@ def _store(peer: PeerLog, signed: SignedCheckpoint, cosignature: str) -> bool:
     return bool(
         still.update(
             size=checkpoint.size, root=checkpoint.root.hex(), checkpoint=kept.data, cosignature=cosignature,
-            seen_at=clock.now(), error="",
+            rotations=peer.rotations, read_size=peer.read_size, seen_at=clock.now(), error="",
         )
     )  # fmt: skip
