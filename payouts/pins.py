@@ -32,7 +32,7 @@ HEARD_AGAIN_SECONDS = 3600
 
 
 def history(peer: PeerLog) -> KeyHistory:
-    """Which keys of this log were right at which size, by its genesis and the rotations that ``peer`` knows. Raises BadRotation."""
+    """Which keys of this log were right at which size, by its genesis and its known rotations. Raises BadRotation."""
     entries = [parse_entry(line.encode(), origin=peer.origin) for line in peer.rotations.splitlines()]
     return history_of(keys_of_genesis(parse_entry(bytes(peer.genesis))), entries)
 
@@ -92,7 +92,7 @@ def note_of_statement(peer: PeerLog, data: bytes) -> SignedCheckpoint:
 
 @transaction.atomic
 def move(peer: PeerLog, signed: SignedCheckpoint) -> None:
-    """Store a checkpoint that was proven to extend the pin of ``peer`` as it was read, and what ``peer`` knows of its keys; cosign it.
+    """Store a checkpoint that was proven to extend the pin of ``peer`` as it was read, and its rotations up to there; cosign it.
 
     Compare-and-set: raises Conflict when another was stored since, WrongState for a log that forked; then nothing has changed.
     """
