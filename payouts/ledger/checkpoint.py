@@ -1,7 +1,7 @@
 """Checkpoints (C2SP tlog-checkpoint): the signed size and root of a log."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +9,18 @@ from payouts.ledger import ed25519
 from payouts.ledger.errors import BadBase64, BadHash, BadKey, MalformedCheckpoint, NoKnownSignature, WrongOrigin
 from payouts.ledger.fields import hash_from_base64, to_base64
 from payouts.ledger.merkle import SIZE_MAX, Hash
-from payouts.ledger.note import COSIGNATURE, Note, Signer, VerifierKey, cosigned_text, open_note, sign_note, signature_line
+from payouts.ledger.note import (
+    COSIGNATURE,
+    NO_MORE,
+    Note,
+    Signer,
+    Verifier,
+    VerifierKey,
+    cosigned_text,
+    open_note,
+    sign_note,
+    signature_line,
+)
 
 # FORMATS: as base64 in the Ledger-Checkpoint header, a checkpoint with its signatures stays below 8 KiB.
 CHECKPOINT_BYTES_MAX: Final = 6144
@@ -66,12 +77,15 @@ def open_checkpoint(
     log_keys: Sequence[VerifierKey],
     cosigners: Sequence[VerifierKey] = (),
     only_known: bool = False,
+    more: Mapping[int, Verifier] = NO_MORE,
 ) -> SignedCheckpoint:
     """The checkpoint of the log ``origin``, signed by one of its keys; cosignatures by ``cosigners`` stand in the note.
 
+    ``more``: as in ``open_note``.
+
     Raises the errors of open_note and parse_checkpoint, WrongOrigin, NoKnownSignature when only cosigners signed.
     """
-    note = open_note(data, [*log_keys, *cosigners], only_known=only_known)
+    note = open_note(data, [*log_keys, *cosigners], only_known=only_known, more=more)
     if not any(note.signed_by(key) for key in log_keys):
         raise NoKnownSignature("the log itself did not sign")
     checkpoint = parse_checkpoint(note.text)

@@ -11,7 +11,7 @@ from typing import Final
 
 from payouts.ledger.checkpoint import SignedCheckpoint
 from payouts.ledger.errors import BadKey, MalformedPolicy, QuorumNotMet, UnsupportedAlgorithm
-from payouts.ledger.note import COSIGNATURE, ED25519, Signature, VerifierKey, parse_vkey
+from payouts.ledger.note import COSIGNATURE, ED25519, ML_DSA_44, Signature, VerifierKey, parse_vkey
 
 POLICY_BYTES_MAX: Final = 65_536
 LINES_EACH_MAX: Final = 64
@@ -19,6 +19,7 @@ NONE: Final = "none"
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 _COUNT = re.compile(r"[1-9][0-9]{0,2}")
+_COSIGNS: Final = frozenset({COSIGNATURE, ML_DSA_44})
 _NOT_A_WITNESS = re.compile(r".*/(?:auditor|mirror)/[1-9][0-9]*")
 
 
@@ -67,7 +68,7 @@ def counted_cosignatures(signed: SignedCheckpoint) -> tuple[Signature, ...]:
     counted = []
     for signature in signed.note.signatures:
         key = signature.key
-        if key.algorithm == COSIGNATURE and host_of(key.name) not in hosts and not _NOT_A_WITNESS.fullmatch(key.name):
+        if key.algorithm in _COSIGNS and host_of(key.name) not in hosts and not _NOT_A_WITNESS.fullmatch(key.name):
             hosts.add(host_of(key.name))
             counted.append(signature)
     return tuple(counted)
@@ -99,9 +100,9 @@ class _Reading:
     def read(self, words: Sequence[str]) -> None:
         verb, *rest = words
         if verb == "log" and len(rest) in (1, 2):
-            self._add_log(_key(rest[0], ED25519, COSIGNATURE))
+            self._add_log(_key(rest[0], ED25519, *_COSIGNS))
         elif verb == "witness" and len(rest) in (2, 3):
-            self._add_witness(rest[0], _key(rest[1], COSIGNATURE))
+            self._add_witness(rest[0], _key(rest[1], *_COSIGNS))
         elif verb == "group" and len(rest) >= 3:  # noqa: PLR2004 - name, threshold, a member
             self._add_group(rest[0], rest[1], rest[2:])
         elif verb == "quorum" and len(rest) == 1 and self.quorum is None:

@@ -1,7 +1,7 @@
 """tlog-proof files (C2SP tlog-proof): one entry's place in a log, provable offline by anyone with a policy."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +9,7 @@ from payouts.ledger.checkpoint import SignedCheckpoint, open_checkpoint
 from payouts.ledger.errors import BadBase64, BadHash, MalformedTlogProof
 from payouts.ledger.fields import from_base64, hash_from_base64, to_base64
 from payouts.ledger.merkle import PROOF_HASHES_MAX, SIZE_MAX, Hash, check_inclusion
-from payouts.ledger.note import NOTE_BYTES_MAX, VerifierKey
+from payouts.ledger.note import NO_MORE, NOTE_BYTES_MAX, Verifier, VerifierKey
 from payouts.ledger.policy import Policy
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
@@ -55,13 +55,20 @@ def parse_tlog_proof(data: bytes) -> TlogProof:
 
 
 def check_tlog_proof(
-    proof: TlogProof, leaf: Hash, *, origin: str, log_keys: Sequence[VerifierKey], policy: Policy
+    proof: TlogProof,
+    leaf: Hash,
+    *,
+    origin: str,
+    log_keys: Sequence[VerifierKey],
+    policy: Policy,
+    more: Mapping[int, Verifier] = NO_MORE,
 ) -> SignedCheckpoint:
     """The cosigned checkpoint under which ``leaf`` stands at the proof's index.
 
     Raises the errors of open_checkpoint, of Policy.check and of check_inclusion.
     """
-    signed = open_checkpoint(proof.checkpoint, origin=origin, log_keys=log_keys, cosigners=tuple(policy.witnesses.values()))
+    cosigners = tuple(policy.witnesses.values())
+    signed = open_checkpoint(proof.checkpoint, origin=origin, log_keys=log_keys, cosigners=cosigners, more=more)
     policy.check(signed)
     check_inclusion(leaf, proof.index, signed.checkpoint.size, proof.hashes, signed.checkpoint.root)
     return signed

@@ -28,11 +28,11 @@ def vkey(line):
     name, _, rest = line.partition("+")
     need("bad_key", text(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*", line), lambda: unbase64(rest[9:]))
     data = unbase64(rest[9:])
-    need("unsupported_algorithm", data[0] in (1, 4))
+    need("unsupported_algorithm", data[0] in (1, 4, 6))
     need(
         "bad_key",
         sha256(name.encode() + b"\n" + data)[:4].hex() == rest[:8],
-        len(data) == 33 and crypto_core_ed25519_is_valid_point(data[1:]),
+        len(data) == 1313 if data[0] == 6 else len(data) == 33 and crypto_core_ed25519_is_valid_point(data[1:]),
     )
     return {"name": name, "type": data[0], "public": data[1:], "id": bytes.fromhex(rest[:8]), "vkey": line}
 
@@ -48,7 +48,7 @@ def open_checkpoint(note, origin, log_keys, cosigners, only_known=True):
         all(lines),
         lambda: all(len(base64.b64decode(one[2], validate=True)) > 4 for one in lines),
     )
-    known, found = {(key["name"], key["id"]): key for key in [*log_keys, *cosigners]}, {}
+    known, found = {(key["name"], key["id"]): key for key in [*log_keys, *cosigners] if key["type"] != 6}, {}
     for line in lines:
         raw = base64.b64decode(line[2])
         key = known.get((line[1], raw[:4]))

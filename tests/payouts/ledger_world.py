@@ -49,7 +49,7 @@ class MemoryTiles:
     """A TileReader over a dict of files."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
-        self.files = files
+        self.files = dict(files)
 
     def tile(self, tile: Tile) -> bytes:
         return self._get(tile.path())

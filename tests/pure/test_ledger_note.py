@@ -87,7 +87,9 @@ def test_public_verifier_keys_that_must_be_refused() -> None:
         (f"a+{key_id('a', 1, bytes(31)).hex()}+{to_base64(bytes([1]) + bytes(31))}", BadKey),
         (f"a+{key_id('a', 1, bytes(32)).hex()}+{to_base64(bytes([1]) + bytes(32))}", BadKey),
         (f"a+00000000+{to_base64(bytes([1]) + LOG.verifier.public)}", BadKey),
-        (f"a+{key_id('a', ML_DSA_44, bytes(1312)).hex()}+{to_base64(bytes([ML_DSA_44]) + bytes(1312))}", UnsupportedAlgorithm),
+        (f"a+{key_id('a', ML_DSA_44, bytes(32)).hex()}+{to_base64(bytes([ML_DSA_44]) + bytes(32))}", BadKey),
+        (f"a+00000000+{to_base64(bytes([ML_DSA_44]) + bytes(1312))}", BadKey),
+        (f"a+{key_id('a', 5, bytes(32)).hex()}+{to_base64(bytes([5]) + bytes(32))}", UnsupportedAlgorithm),
     ],
 )
 def test_verifier_keys_are_judged_at_registration(text: str, reason: type[LedgerError]) -> None:

@@ -33,6 +33,7 @@ from payouts.ledger.tiles import (
     unpack_bundle,
     width_of,
 )
+from payouts.ledger.whole import read_whole
 from tests.payouts.ledger_world import MemoryTiles
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "ledger"
@@ -84,14 +85,19 @@ def test_paths_go_both_ways() -> None:
 
 def test_tessera_log_is_read() -> None:
     key = parse_vkey(TESSERA_KEY)
-    for size in range(1, 16):
-        note = (TESSERA / f"checkpoint.{size}").read_bytes()
-        head = open_checkpoint(note, origin="example.com/log/testdata", log_keys=[key]).checkpoint
-        bundle = (TESSERA / f"tile/entries/000.p/{size}").read_bytes()
-        tile = (TESSERA / f"tile/0/000.p/{size}").read_bytes()
-        files = MemoryTiles({f"tile/0/000.p/{size}": tile, f"tile/entries/000.p/{size}": bundle})
-        assert head.size == size
-        check_tiles(files, head)
+    found = [path for path in (TESSERA / "tile").rglob("*") if path.is_file()]
+    every = MemoryTiles({path.relative_to(TESSERA).as_posix(): path.read_bytes() for path in found})
+    notes = sorted(TESSERA.glob("checkpoint*"))
+    assert (len(notes), len(every.files)) == (17, 30)
+    for note in notes:
+        head = open_checkpoint(note.read_bytes(), origin="example.com/log/testdata", log_keys=[key], only_known=True).checkpoint
+        size = head.size
+        assert note.suffix in ("", f".{size}")
+        assert list(read_whole(every, head)) == list(read_entries(every, 0, size, size))
+        check_tiles(every, head)
+        if size == 0:
+            continue
+        files, tile = every, every.files[f"tile/0/000.p/{size}"]
         assert hashes(read_entries(files, 0, size, size)) == [tile[at : at + 32] for at in range(0, len(tile), 32)]
         edge = read_edge(files, size)
         assert edge.root() == head.root
