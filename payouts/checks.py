@@ -1,36 +1,170 @@
-"""Asking the books whether they are whole: entries replayed, files against the signed root, rows against the log."""
+"""Asking the books whether they are whole: files against the signed root, entries against each other, rows against the log.
+
+Nothing is mended here, and nothing is locked: the log may grow while it is read. What grew is read too, and rows are only held
+against a state that did not move meanwhile.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from itertools import islice
+from typing import Any
 
 from payouts import instance_keys, log, store
-from payouts.ledger.errors import LedgerError
+from payouts.algorithms import find
+from payouts.ledger import canonical
+from payouts.ledger.chain import Move
+from payouts.ledger.checkpoint import Checkpoint
+from payouts.ledger.entries import ENTRY_BYTES_MAX, Entry
+from payouts.ledger.errors import BadTile, LedgerError
 from payouts.ledger.follower import check_tiles
+from payouts.ledger.merkle import tree_root
 from payouts.ledger.money import OF_AN_IDENTITY, account
+from payouts.ledger.note import split_note
 from payouts.ledger.replay import Replay
-from payouts.ledger.tiles import read_entries
-from payouts.models import AccountHead, Balance, LogEntry, SignedHead
+from payouts.ledger.tiles import TreeReader, read_entries
+from payouts.ledger.whole import read_whole
+from payouts.models import AccountHead, Agreement, Balance, EntryOfAccount, LogEntry, SignedHead
+from payouts.splits import share_period
 from payouts.statements import open_head
-from payouts.store import DiskTiles
+from payouts.store import DiskTiles, HeadCell
 from server.core.errors import TributaryError
+
+PROBLEMS_MAX = 1_000
+HEADS_MAX = 1_000
+TRIES_MAX = 10
+INPUTS_BYTES_MAX = 256 * 1024 * 1024
+# Entry type -> (the member that names a blob, whether the blob is published).
+BLOBS = {
+    "agreement": ("blob", True), "meter": ("works", True), "close": ("inputs", True), "accrue": ("lines", True),
+    "accounts.root": ("blob", True), "revenue": ("evidence", False),
+}  # fmt: skip
 
 
 def find_problems() -> list[str]:
     """What is wrong, in words; an empty list when the log is whole and the rows say what it says."""
     head = store.read_head()
     if head.size == 0:
-        return []
+        return ["the log is gone: the database has its entries"] if LogEntry.objects.exists() else []
+    return list(islice(_problems(head), PROBLEMS_MAX))
+
+
+def _problems(head: HeadCell) -> Iterator[str]:
     replay = Replay(instance_keys.origin())
-    rows = LogEntry.objects.order_by("index").iterator()
-    problems: list[str] = []
     try:
         newest = SignedHead.objects.get(size=head.size)
-        check_tiles(DiskTiles(), open_head(newest).checkpoint)
-        for data in read_entries(DiskTiles(), 0, head.size, head.size):
+        checkpoint = open_head(newest).checkpoint
+        if checkpoint.root != head.root:
+            raise BadTile("the head cell has another root than was signed")
+        rows, redacted = _Rows(), _redacted()
+        for data in read_whole(DiskTiles(), checkpoint):
             entry = replay.add(data)
-            row = next(rows, None)
-            if row is None or bytes(row.data) != data:
-                problems.append(f"row {entry.index} is not the entry of the log")
+            yield from rows.differing(entry)
+            yield from _wrong_blob(entry, redacted)
+        if not replay.at_rest:
+            yield f"the log ends inside of a close, at entry {replay.size}"
     except (LedgerError, TributaryError, SignedHead.DoesNotExist) as error:
-        return [*problems, f"entry {replay.size}: {getattr(error, 'code', 'signed_head_missing')}: {error}"]
-    return problems + _wrong_heads(replay) + _wrong_balances(replay)
+        yield f"entry {replay.size}: {getattr(error, 'code', 'signed_head_missing')}: {error}"
+        return
+    yield from _wrong_signed_heads(head)
+    yield from _wrong_agreements()
+    yield from _wrong_sums(replay, head)
+
+
+class _Rows:
+    """The rows of entries, read beside the log."""
+
+    def __init__(self) -> None:
+        self._entries = LogEntry.objects.order_by("index").iterator()
+        self._touches = EntryOfAccount.objects.order_by("entry_id", "scid", "currency").iterator()
+        self._touch = next(self._touches, None)
+
+    def differing(self, entry: Entry) -> Iterator[str]:
+        """What the rows of the next entry say otherwise."""
+        row = next(self._entries, None)
+        if row is None or bytes(row.data) != entry.data:
+            yield f"row {entry.index} is not the entry of the log"
+        elif (row.index, row.entry_id, row.type) != (entry.index, entry.id, entry.type):
+            yield f"row {entry.index} is filed under another index, id or type"
+        told = []
+        while self._touch is not None and self._touch.entry_id <= entry.index:
+            one = self._touch
+            told.append((one.entry_id, one.scid, one.currency, one.seq, one.payable, one.held, one.unclaimed))
+            self._touch = next(self._touches, None)
+        own = [
+            (entry.index, one.scid, one.currency, one.seq, *entry.moves.get((one.scid, one.currency), Move()))
+            for one in entry.links
+        ]
+        if told != own:
+            yield f"the accounts that entry {entry.index} touches are filed otherwise"
+
+
+def _redacted() -> set[str]:
+    """The blobs that were erased on purpose."""
+    rows = LogEntry.objects.filter(type="redact")
+    return {canonical.decode(bytes(row.data), bytes_max=ENTRY_BYTES_MAX)["body"]["blob"] for row in rows}
+
+
+def _wrong_blob(entry: Entry, redacted: AbstractSet[str]) -> Iterator[str]:
+    """Whether what an entry names is here; of a close also whether its function gives the same again."""
+    member, public = BLOBS.get(entry.type, ("", True))
+    if not member or entry.body[member] in redacted:
+        return
+    try:
+        data = store.read_blob(entry.body[member], public=public)
+        if entry.type == "close" and _outputs_again(entry, data) != entry.body["outputs"]:
+            yield f"the close at {entry.index} comes out otherwise when it is run again"
+    except (LedgerError, TributaryError) as error:
+        yield f"{member} of entry {entry.index}: {error.code}: {error}"
+
+
+def _outputs_again(close: Entry, inputs: bytes) -> str:
+    algorithm = find(close.body["algorithm"], close.body["code"])
+    return share_period(canonical.decode(inputs, bytes_max=INPUTS_BYTES_MAX), algorithm).outputs_root
+
+
+def _wrong_signed_heads(head: HeadCell) -> Iterator[str]:
+    for row in SignedHead.objects.order_by("-size")[:HEADS_MAX]:
+        try:
+            checkpoint = open_head(row).checkpoint
+            # A head that was signed since this check began is for the next one.
+            if row.size <= head.size and (
+                checkpoint.size != row.size or checkpoint.root != tree_root(TreeReader(DiskTiles(), row.size), row.size)
+            ):
+                yield f"the head signed at {row.size} is not that of the log"
+        except (LedgerError, TributaryError) as error:
+            yield f"the head signed at {row.size}: {error.code}: {error}"
+    published = store.published_checkpoint()
+    try:
+        size = int(split_note(published)[0].split("\n")[1])
+        known = SignedHead.objects.filter(size=size).first()
+        if known is None or split_note(bytes(known.note))[0] != split_note(published)[0]:
+            yield f"the published checkpoint of size {size} is none that was signed"
+    except LedgerError as error:
+        yield f"the published checkpoint: {error.code}: {error}"
+
+
+def _wrong_agreements() -> Iterator[str]:
+    for row in Agreement.objects.select_related("entry").order_by("entry_id").iterator():
+        body: dict[str, Any] = canonical.decode(bytes(row.entry.data), bytes_max=ENTRY_BYTES_MAX)["body"]
+        if body.get("agreement") != row.id or store.read_blob(body["blob"], public=True) != bytes(row.document):
+            yield f"agreement {row.id} is not the one of entry {row.entry_id}"
+
+
+def _wrong_sums(replay: Replay, head: HeadCell) -> Iterator[str]:
+    """Heads and balances of accounts, held against a log that stood still meanwhile."""
+    for _ in range(TRIES_MAX):
+        found = [*_wrong_heads(replay), *_wrong_balances(replay)]
+        have = LogEntry.objects.count()
+        if have != head.size:
+            found.append(f"the database has {have} entries, the log was signed at {head.size}")
+        now = store.read_head()
+        if not found or now == head:
+            yield from found
+            return
+        check_tiles(DiskTiles(), Checkpoint(replay.origin, now.size, now.root))
+        for data in read_entries(DiskTiles(), replay.size, now.size, now.size):
+            replay.add(data)
+        head = now
 
 
 def _wrong_heads(replay: Replay) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from federation import delivery, identities, inbox, outbox
 from federation.facts import ActivityReceived
-from payouts import accounts_root, audit, cosigning, gossip, metering, mirror, peers, recovery
+from payouts import accounts_root, audit, cosigning, gossip, metering, mirror, peers, recovery, selfcheck
 from payouts import identities as ledger_identities
 from payouts.facts import CheckpointSigned, NoteHeard, PeriodClosed
 from server.accounts import moving
@@ -94,4 +94,5 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "recover_ledger": (recovery.recover_if_suspended, 60.0),
     # Written once a day however often it is asked for.
     "commit_accounts": (accounts_root.commit_today, 3600.0),
+    "selfcheck": (selfcheck.run_hourly, 3600.0),
 }

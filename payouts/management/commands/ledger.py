@@ -1,30 +1,62 @@
-"""``manage.py ledger status|verify|statement SCID|follow ORIGIN|sign SCID|close PERIOD``: the ledger from the command line."""
+"""``manage.py ledger VERB``: the ledger from the command line.
+
+Exit status 0: done, or everything holds. 1: the answer is no: something is broken, or there is nothing to show. 2: it could not
+be done or asked; nothing was proven either way.
+"""
 
 import argparse
 import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from payouts import agreements, checks, claiming, instance_keys, log, peers, settlement, standing, statements, store, witnesses
+from payouts import (
+    agreements,
+    checks,
+    claiming,
+    exports,
+    instance_keys,
+    log,
+    peers,
+    remote,
+    settlement,
+    standing,
+    statements,
+    store,
+    witnesses,
+)
+from payouts.ledger.entries import parse_entry
 from payouts.ledger.errors import LedgerError
+from payouts.ledger.whole import read_whole
 from payouts.models import AccountHead, PeerLog, Period, SignedHead
-from server.core.errors import TributaryError
+from payouts.store import DiskTiles
+from server.core.errors import NotFound, TributaryError
+
+NO, UNCLEAR = 1, 2
+FORMATS = ("beancount", "jsonl", "fork-proof")
 
 
 class Command(BaseCommand):
-    """Look at the ledger, check it, and close periods."""
+    """Look at the ledger, check it, close periods, and take out of it what others can check."""
 
-    help = "The signed ledger: ledger status|verify|statement SCID|follow ORIGIN|sign SCID|close PERIOD [--json]"
+    help = "The signed ledger: status, verify, statement, export, follow, sign, close. Each takes --json."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        verbs.add_parser("status", help="how far the log has got, and who has seen it")
-        verbs.add_parser("verify", help="replay the whole log and hold the database against it; exit 1 when something is wrong")
+        verbs.add_parser("status", help="how far the log has got, who has seen it, and what is wrong at first sight")
+        verify = verbs.add_parser("verify", help="read a whole log and hold every byte of it against its rules")
+        verify.add_argument("--origin", help="the log of another instance (https://HOST); ours, and its rows, without it")
         statement = verbs.add_parser("statement", help="write what is owed to an identity into a file that proves itself")
         statement.add_argument("scid")
         statement.add_argument("--to", type=Path, help="the file (SCID.json.gz if it is not named)")
+        export = verbs.add_parser("export", help="write the log for another program, or the proof that convicts another log")
+        export.add_argument("--format", choices=FORMATS, required=True)
+        export.add_argument("--origin", help="fork-proof: of which log (HOST/ledger/1)")
+        export.add_argument("--to", type=Path, help="the file; the standard output if it is not named")
         follow = verbs.add_parser("follow", help="follow and cosign the ledger of another instance")
         follow.add_argument("origin", help="https://HOST")
         sign = verbs.add_parser("sign", help="sign a default agreement for an identity whose key is held here")
@@ -42,19 +74,26 @@ class Command(BaseCommand):
         try:
             answer: dict[str, Any] = verb(options)
         except (TributaryError, LedgerError) as error:
-            raise CommandError(f"{error.code}: {error}") from error
+            if options["json"]:
+                self._say({"error": error.code, "detail": str(error)})
+            status = NO if isinstance(error, NotFound) else UNCLEAR
+            raise CommandError(f"{error.code}: {error}", returncode=status) from error
         if options["json"]:
-            self.stdout.write(json.dumps(answer, indent=1, sort_keys=True, default=str))
-        else:
+            self._say(answer)
+        elif options["verb"] != "export" or options["to"]:
             self.stdout.writelines(f"{name}: {value}\n" for name, value in answer.items())
         if answer.get("problems"):
-            raise CommandError("the ledger is not whole")
+            raise CommandError("the ledger is not whole", returncode=NO)
+
+    def _say(self, answer: dict[str, Any]) -> None:
+        self.stdout.write(json.dumps(answer, indent=1, sort_keys=True, default=str))
 
     def _status(self, _options: dict[str, Any]) -> dict[str, Any]:
         log.begin_log()
         head = store.read_head()
         newest = SignedHead.objects.get(size=head.size)
         root = instance_keys.root_path()
+        followed = PeerLog.objects.order_by("origin")
         return {
             "origin": instance_keys.origin(),
             "size": head.size,
@@ -69,13 +108,16 @@ class Command(BaseCommand):
             },
             "quorum": witnesses.quorum(),
             "warnings": witnesses.find_problems(),
-            "peers": {peer.origin: {"size": peer.size, "error": peer.error} for peer in PeerLog.objects.order_by("origin")},
+            "peers": {peer.origin: {"size": peer.size, "error": peer.error} for peer in followed},
+            "problems": [f"{peer.origin} has forked: it shows two histories" for peer in followed if peer.forked_at],
             "root key": f"{root} is on this machine: copy it to a safe place offline and remove it here"
             if root.exists()
             else "offline",
         }
 
-    def _verify(self, _options: dict[str, Any]) -> dict[str, Any]:
+    def _verify(self, options: dict[str, Any]) -> dict[str, Any]:
+        if options["origin"]:
+            return asdict(remote.verify_log(options["origin"]))
         log.begin_log()
         return {"size": store.read_head().size, "problems": checks.find_problems()}
 
@@ -84,6 +126,44 @@ class Command(BaseCommand):
         data = statements.build(options["scid"])
         target.write_bytes(data)
         return {"file": str(target), "bytes": len(data)}
+
+    def _export(self, options: dict[str, Any]) -> dict[str, Any]:
+        if options["json"] and not options["to"]:
+            raise CommandError("--json says what was written: name the file with --to", returncode=UNCLEAR)
+        parts = self._fork_proof(options["origin"]) if options["format"] == "fork-proof" else self._log_as(options["format"])
+        if not options["to"]:
+            for part in parts:
+                self.stdout.write(part, ending="")
+            return {}
+        digest, size = sha256(), 0
+        # Under a passing name until it is whole.
+        target: Path = options["to"]
+        passing = target.with_name(f".{target.name}.part")
+        with passing.open("wb") as file:
+            for part in parts:
+                data = part.encode()
+                digest.update(data)
+                size += file.write(data)
+        passing.replace(target)
+        return {"file": str(target), "bytes": size, "sha256": digest.hexdigest()}
+
+    def _log_as(self, form: str) -> Iterator[str]:
+        """Every entry, proven against the newest signed head before it is written."""
+        newest = SignedHead.objects.order_by("-size").first()
+        if newest is None:
+            raise NotFound("This ledger has not begun.")
+        checkpoint = statements.open_head(newest).checkpoint
+        entries = read_whole(DiskTiles(), checkpoint)
+        return exports.jsonl(entries) if form == "jsonl" else exports.beancount(checkpoint.origin, map(parse_entry, entries))
+
+    def _fork_proof(self, origin: str | None) -> Iterator[str]:
+        found = PeerLog.objects.exclude(forked_at=None).order_by("origin")
+        convicted = {peer.origin: bytes(peer.fork_proof) for peer in found if peer.fork_proof and origin in (None, peer.origin)}
+        if not convicted:
+            raise NotFound(f"There is no proof here against {origin or 'any log'}.")
+        if len(convicted) > 1:
+            raise CommandError(f"name one with --origin: {' '.join(convicted)}", returncode=UNCLEAR)
+        return (proof.decode() for proof in convicted.values())
 
     def _follow(self, options: dict[str, Any]) -> dict[str, Any]:
         peer = peers.follow_log(instance_origin=options["origin"])
