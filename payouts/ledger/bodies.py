@@ -8,7 +8,17 @@ from typing import Any, Final, NamedTuple
 
 from payouts.ledger import money
 from payouts.ledger.errors import BadBody, UnknownType
-from payouts.ledger.fields import check_members, is_ascending, is_hex_hash, is_integer, is_list, is_text, is_time
+from payouts.ledger.fields import (
+    check_members,
+    form_of,
+    give_form,
+    is_ascending,
+    is_hex_hash,
+    is_integer,
+    is_list,
+    is_text,
+    is_time,
+)
 
 Check = Callable[[Any], bool]
 
@@ -24,9 +34,9 @@ _currency = is_text(money.CURRENCY)
 _unit = is_text(money.CURRENCY + "/6")
 _period = is_text(money.PERIOD)
 _name = is_text(money.NAME)
-_url = is_text(r"https?://[!-~]{1,500}")
+_url = is_text(r"https?://[!-~]{1,500}", plain=False)
 _word = is_text(r"[a-z0-9][a-z0-9._/-]{0,63}")
-_note = is_text(r"[^\x00-\x1f\x7f]{0,200}")
+_note = is_text(r"[^\x00-\x1f\x7f]{0,200}", plain=False)
 _algorithm = is_text(r"[a-z][a-z0-9-]{0,40}/[1-9][0-9]{0,3}")
 _amount = is_text(r"0|[1-9][0-9]{0,17}")  # never negative: the sign stands in postings only
 _index = is_integer()
@@ -43,16 +53,17 @@ def _tally(value: Any) -> bool:
     )
 
 
-def _indices(value: Any) -> bool:
-    return is_list(_index, count_max=256)(value) and is_ascending(value)
+def _ascending(check: Check, *, count_max: int, count_min: int = 0) -> Check:
+    """As is_list, each value greater than the one before it."""
+    each = is_list(check, count_max=count_max, count_min=count_min)
+    form = form_of(each)
+    assert form is not None
+    return give_form(lambda value: each(value) and is_ascending(value), form.pattern, whole=False)
 
 
-def _agreement_ids(value: Any) -> bool:
-    return is_list(is_hex_hash, count_max=AGREEMENTS_MAX, count_min=1)(value) and is_ascending(value)
-
-
-def _units(value: Any) -> bool:
-    return is_list(_unit, count_max=32, count_min=1)(value) and is_ascending(value)
+_indices = _ascending(_index, count_max=256)
+_agreement_ids = _ascending(is_hex_hash, count_max=AGREEMENTS_MAX, count_min=1)
+_units = _ascending(_unit, count_max=32, count_min=1)
 
 
 class Type(NamedTuple):
@@ -76,7 +87,7 @@ TYPES: Final[Mapping[str, Type]] = {
         actor=_url, currencies=_units, calendar=is_text("UTC"), rounding=_algorithm, retention=_word,
     ),
     "key.rotate": _type(old=_vkey, new=_vkey, root_signature=_signature, old_signature=_signature, new_signature=_signature),
-    "policy.witness": _type(policy=is_text(r"[\n\x20-\x7e]{1,3000}")),
+    "policy.witness": _type(policy=is_text(r"[\n\x20-\x7e]{1,3000}", plain=False)),
     "shutdown": _type(reason=_note, until=is_time),
     "will": _type(document=is_hex_hash),
     "redact": _type(blob=is_hex_hash, reason=_word),

@@ -37,6 +37,14 @@ def encode(value: Any) -> bytes:
         raise NotUtf8 from error
 
 
+def encode_unchecked(value: Any) -> str:
+    """The text of a value of which something else will show whether it is within the profile. Raises NotJson."""
+    try:
+        return _encode(value)
+    except (TypeError, ValueError) as error:
+        raise NotJson(str(error)) from error
+
+
 def decode(data: bytes, *, bytes_max: int) -> Any:
     """The value of canonical bytes. Raises the named error if even one byte could be different for the same value."""
     if len(data) > bytes_max:

@@ -39,6 +39,9 @@ class Move(NamedTuple):
     unclaimed: int = 0
 
 
+NO_MOVE: Final = Move()
+
+
 class Head(NamedTuple):
     """Where an account stands: its last sequence number, the leaf hash (hex) of its last entry, its balances."""
 
@@ -99,7 +102,7 @@ def moves(postings: Sequence[tuple[Account, int]]) -> dict[AccountKey, Move]:
     for account, amount in postings:
         if account.kind in OF_AN_IDENTITY:
             key = account.detail, account.currency
-            payable, held, unclaimed = found.get(key, Move())
+            payable, held, unclaimed = found.get(key, NO_MOVE)
             found[key] = Move(
                 payable - amount * (account.kind == PAYABLE),
                 held - amount * (account.kind == HELD),
@@ -153,15 +156,17 @@ def check_moves(type_name: str, body: Mapping[str, Any], found: Mapping[AccountK
     """Refuse postings that do to the account of ``body`` something else than the body says. Raises AmountMismatch."""
     if type_name not in TOUCHING:
         return
-    if found.keys() - {(body["scid"], body["currency"])}:
+    key = body["scid"], body["currency"]
+    move = found.get(key, NO_MOVE)
+    if len(found) > (key in found):
         raise AmountMismatch("the postings touch another account than the body")
-    move = found.get((body["scid"], body["currency"]), Move())
     amount = parse_amount(body["amount"])
     if type_name == "accrue":
         right = sum(move) == amount > 0 and min(move) == 0
     elif type_name == "clawback":
         right = sum(move) == -amount < 0 and max(move) <= 0
     else:
-        right = move == tuple(unit * amount for unit in _PER_UNIT[type_name]) and amount > 0
+        payable, held, unclaimed = _PER_UNIT[type_name]
+        right = move == (payable * amount, held * amount, unclaimed * amount) and amount > 0
     if not right:
         raise AmountMismatch(f"{type_name} of {amount}, but the postings move {tuple(move)}")

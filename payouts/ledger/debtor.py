@@ -175,8 +175,9 @@ class DebtorBooks:
 
     def _follow_chains(self) -> dict[str, Head]:
         heads: dict[str, Head] = {}
+        scid = self.identity.scid
         for entry in self.entries:
-            links = [link for link in entry.links if link.scid == self.identity.scid]
+            links = [link for link in entry.links if link.scid == scid]
             if not links and entry.type not in (ACCOUNTS_ROOT, ROTATE):
                 raise ForeignEntry(f"entry {entry.index}, {entry.type}")
             for link in links:

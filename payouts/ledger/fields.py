@@ -1,13 +1,14 @@
 """Flat checks of members that all documents of the ledger share: exact member sets, hashes, times, base64."""
 
 import re
-from base64 import b64decode, b64encode
 from binascii import Error as BinasciiError
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from payouts.ledger.canonical import INTEGER_MAX
 from payouts.ledger.errors import BadBase64, BadHash, BadMember, BadTime, MissingMember, UnknownMember, UnknownVersion
@@ -16,8 +17,31 @@ VERSION: Final = 1
 HASH_BYTES: Final = 32
 ZERO_HASH: Final = "0" * 64
 
-_HEX32 = re.compile(r"[0-9a-f]{64}")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+HEX_HASH: Final = "[0-9a-f]{64}"
+TIME: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+_HEX32 = re.compile(HEX_HASH)
+_TIME = re.compile(TIME)
+
+
+class Form(NamedTuple):
+    """A regular expression for plain JSON of what a check lets through. ``whole``: whatever matches passes the check."""
+
+    pattern: str
+    whole: bool
+
+
+_FORMS: Final[dict[Callable[[Any], bool], Form]] = {}
+
+
+def form_of(check: Callable[[Any], bool]) -> Form | None:
+    """The form of a check, if it was given one."""
+    return _FORMS.get(check)
+
+
+def give_form(check: Callable[[Any], bool], pattern: str, *, whole: bool) -> Callable[[Any], bool]:
+    """The check itself, from now on with a form."""
+    _FORMS[check] = Form(pattern, whole)
+    return check
 
 
 def check_members(document: Any, members: AbstractSet[str], name: str = "document") -> None:
@@ -38,24 +62,40 @@ def check_version(document: dict[str, Any]) -> None:
         raise UnknownVersion(f"v is {document['v']!r}")
 
 
-def is_text(pattern: str) -> Callable[[Any], bool]:
-    """A check for texts that match the whole pattern."""
+def is_text(pattern: str, *, plain: bool = True) -> Callable[[Any], bool]:
+    """A check for texts that match the whole pattern. ``plain``: no text that matches holds a character that JSON escapes."""
     fullmatch = re.compile(pattern).fullmatch
 
     def check(value: Any) -> bool:
         return type(value) is str and fullmatch(value) is not None
 
-    return check
+    return give_form(check, f'"(?:{pattern})"', whole=True) if plain else check
 
 
 def is_integer(least: int = 0, most: int = INTEGER_MAX) -> Callable[[Any], bool]:
     """A check for integers from ``least`` to ``most``; true and false are none."""
-    return lambda value: type(value) is int and least <= value <= most
+
+    def check(value: Any) -> bool:
+        return type(value) is int and least <= value <= most
+
+    # Fifteen digits are below 2^53; the few larger ones are for the check.
+    smallest = "[1-9][0-9]{0,14}" if least else "(?:0|[1-9][0-9]{0,14})"
+    return give_form(check, smallest, whole=least in (0, 1) and most == INTEGER_MAX)
 
 
 def is_list(check: Callable[[Any], bool], *, count_max: int, count_min: int = 0) -> Callable[[Any], bool]:
     """A check for lists of so many values that pass ``check``."""
-    return lambda value: type(value) is list and count_min <= len(value) <= count_max and all(map(check, value))
+
+    def check_all(value: Any) -> bool:
+        return type(value) is list and count_min <= len(value) <= count_max and all(map(check, value))
+
+    item = form_of(check)
+    return check_all if item is None else give_form(check_all, list_form(item.pattern), whole=False)
+
+
+def list_form(item: str) -> str:
+    """A regular expression for plain JSON lists of ``item``."""
+    return rf"\[(?:{item}(?:,{item})*)?\]"
 
 
 def is_ascending(values: Iterable[Any]) -> bool:
@@ -68,15 +108,28 @@ def is_hex_hash(value: Any) -> bool:
     return type(value) is str and _HEX32.fullmatch(value) is not None
 
 
+give_form(is_hex_hash, f'"{HEX_HASH}"', whole=True)
+
+
 def is_time(value: Any) -> bool:
     """Whether the value is a real time of the form YYYY-MM-DDTHH:MM:SSZ."""
-    if type(value) is not str or _TIME.fullmatch(value) is None:
+    return type(value) is str and _exists(value)
+
+
+@lru_cache(maxsize=256)
+def _exists(text: str) -> bool:
+    # Entries of a batch share their time.
+    if _TIME.fullmatch(text) is None:
         return False
     try:
-        datetime.fromisoformat(value)
+        datetime.fromisoformat(text)
     except ValueError:
         return False
     return True
+
+
+# That it exists, no expression can say.
+give_form(is_time, f'"{TIME}"', whole=False)
 
 
 def check_time(value: Any) -> str:
@@ -88,19 +141,21 @@ def check_time(value: Any) -> str:
 
 def to_base64(data: bytes) -> str:
     """Standard base64 with padding."""
-    return b64encode(data).decode()
+    return b2a_base64(data, newline=False).decode()
 
 
 def from_base64(text: Any) -> bytes:
     """The bytes of canonical base64. Raises BadBase64 also for spaces and for padding bits that are not zero."""
     if type(text) is not str or not text.isascii():
         raise BadBase64
+    written = text.encode()
     try:
-        data = b64decode(text, validate=True)
-    except (BinasciiError, ValueError) as error:
+        data = a2b_base64(written)
+    except BinasciiError as error:
         raise BadBase64 from error
-    if b64encode(data) != text.encode():
-        raise BadBase64("padding bits are not zero")
+    # Lenient decoding skips what it does not know; only the one right spelling comes back as it was.
+    if b2a_base64(data, newline=False) != written:
+        raise BadBase64("spaces, other letters, or padding bits that are not zero")
     return data
 
 

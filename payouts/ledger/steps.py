@@ -46,7 +46,7 @@ class Payouts:
         after = STEPS.get((state, entry.type))
         if after is None:
             raise PayoutOutOfOrder(f"{entry.type} after {state or 'nothing'}, entry {entry.index}")
-        if any(body[member] != intent.body[member] for member in SAME):
+        if entry is not intent and any(body[member] != intent.body[member] for member in SAME):
             raise PayoutOutOfOrder(f"entry {entry.index} is not about the payout that was intended")
         if entry is intent:
             _check_id(entry)
