@@ -218,6 +218,26 @@ def test_a_statement_is_written_and_verifies_offline(room: Room, tmp_path: Path,
     assert offline(["verify", str(file)]) == 0
 
 
+def test_a_followed_log_is_mirrored_and_audited(room: Room, neighbour: Neighbour) -> None:
+    play_month(neighbour, room.alice.scid)
+    assert asked("ledger", "mirror") == (0, {"logs": [], "problems": [], "unfinished": []})
+    assert asked("ledger", "mirror", neighbour.origin)[1]["error"] == "not_found"
+    peer = peers.follow_log(instance_origin=neighbour.origin)
+    status, said = asked("ledger", "mirror", neighbour.origin)
+    (report,) = said["logs"]
+    # The neighbour shows its log and not the blobs that it names: copied and judged, yet no close can be run again.
+    assert (status, report["size"], report["judged"], said["problems"]) == (0, peer.size, peer.size, [])
+    assert asked("ledger", "mirror", peer.origin)[0] == asked("ledger", "mirror")[0] == 0
+    status, said = asked("ledger", "audit", neighbour.origin)
+    assert (status, said["problems"]) == (2, [])
+    assert said["unfinished"] == [f"{peer.origin}: {said['logs'][0]['audited']} of {peer.size} entries audited"]
+    # What is not there any more cannot be copied.
+    neighbour.log.fund("2026-12-03T09:00:00Z", 5)
+    neighbour.log.files.pop(f"tile/entries/000.p/{peer.size + 2}")
+    status, said = asked("ledger", "mirror", neighbour.origin)
+    assert (status, said["problems"], len(said["unfinished"])) == (2, [], 1)
+
+
 # The self-check.
 
 

@@ -16,11 +16,13 @@ from django.core.management.base import BaseCommand, CommandError
 
 from payouts import (
     agreements,
+    audit,
     checks,
     claiming,
     exports,
     instance_keys,
     log,
+    mirror,
     peers,
     remote,
     settlement,
@@ -43,7 +45,7 @@ FORMATS = ("beancount", "jsonl", "fork-proof")
 class Command(BaseCommand):
     """Look at the ledger, check it, close periods, and take out of it what others can check."""
 
-    help = "The signed ledger: status, verify, statement, export, follow, sign, close. Each takes --json."
+    help = "The signed ledger: status, verify, statement, mirror, audit, export, follow, sign, close. Each takes --json."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -57,6 +59,12 @@ class Command(BaseCommand):
         export.add_argument("--format", choices=FORMATS, required=True)
         export.add_argument("--origin", help="fork-proof: of which log (HOST/ledger/1)")
         export.add_argument("--to", type=Path, help="the file; the standard output if it is not named")
+        for verb, what in (
+            ("mirror", "copy what is new of another's log, and judge it"),
+            ("audit", "run another's closes again"),
+        ):
+            one = verbs.add_parser(verb, help=f"{what}; all mirrored logs if none is named")
+            one.add_argument("origin", nargs="?", help="https://HOST or HOST/ledger/1")
         follow = verbs.add_parser("follow", help="follow and cosign the ledger of another instance")
         follow.add_argument("origin", help="https://HOST")
         sign = verbs.add_parser("sign", help="sign a default agreement for an identity whose key is held here")
@@ -83,7 +91,9 @@ class Command(BaseCommand):
         elif options["verb"] != "export" or options["to"]:
             self.stdout.writelines(f"{name}: {value}\n" for name, value in answer.items())
         if answer.get("problems"):
-            raise CommandError("the ledger is not whole", returncode=NO)
+            raise CommandError("what was looked at is not whole", returncode=NO)
+        if answer.get("unfinished"):
+            raise CommandError("not everything could be looked at", returncode=UNCLEAR)
 
     def _say(self, answer: dict[str, Any]) -> None:
         self.stdout.write(json.dumps(answer, indent=1, sort_keys=True, default=str))
@@ -126,6 +136,33 @@ class Command(BaseCommand):
         data = statements.build(options["scid"])
         target.write_bytes(data)
         return {"file": str(target), "bytes": len(data)}
+
+    def _mirror(self, options: dict[str, Any]) -> dict[str, Any]:
+        reports = [mirror.mirror_peer(peer) for peer in self._mirrored(options["origin"])]
+        return {
+            "logs": [report.as_json() for report in reports],
+            "problems": [f"{report.origin}: {one}" for report in reports for one in report.disputes],
+            "unfinished": [f"{one.origin}: {one.error or 'more is to come'}" for one in reports if not one.is_complete],
+        }
+
+    def _audit(self, options: dict[str, Any]) -> dict[str, Any]:
+        reports = [audit.audit_peer(peer) for peer in self._mirrored(options["origin"])]
+        waiting = (report for report in reports if report.error or report.audited < report.size)
+        return {
+            "logs": [report.as_json() for report in reports],
+            "problems": [f"{report.origin}: {one}" for report in reports for one in report.disputes],
+            "unfinished": [f"{one.origin}: {one.error or f'{one.audited} of {one.size} entries audited'}" for one in waiting],
+        }
+
+    def _mirrored(self, address: str | None) -> list[PeerLog]:
+        if address is None:
+            return list(PeerLog.objects.filter(is_mirrored=True).order_by("origin"))
+        host = address.partition("://")[2] or address
+        origin = host.rstrip("/") if "/ledger/" in host else f"{host.rstrip('/')}/ledger/1"
+        found = list(PeerLog.objects.filter(origin=origin.lower()))
+        if not found:
+            raise NotFound(f"{origin} is not followed here. Begin with: manage.py ledger follow https://HOST")
+        return found
 
     def _export(self, options: dict[str, Any]) -> dict[str, Any]:
         if options["json"] and not options["to"]:
