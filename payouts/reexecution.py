@@ -51,7 +51,7 @@ class Result:
     sampled: int
 
 
-class Differs(Exception):  # noqa: N818 (as every reason here is named)
+class Differs(Exception):
     """Base of what is said about a close that did not re-execute equal: the reason, and what to look at."""
 
     def __init__(self, error: LedgerError, finding: Mapping[str, Any]) -> None:
