@@ -17,6 +17,7 @@ from server.web import (
     studio,
     threads,
     verbs,
+    verifier,
     wallet,
 )
 
@@ -50,6 +51,8 @@ urlpatterns = [
     path("wallet/accept", wallet.accept, name="wallet_accept"),
     path("wallet/refresh", wallet.refresh, name="wallet_refresh"),
     path("wallet/statement", wallet.statement, name="wallet_statement"),
+    path("ledger/verify", verifier.verify, name="verify_statement"),
+    path("ledger/verify/offline", verifier.offline, name="offline_verifier"),
     path("staff/sponsors", staff.sponsors, name="staff_sponsors"),
     path("staff/sponsors/<slug:name>/<slug:step>", staff.campaign_step, name="campaign_step"),
     path("staff/periods", staff.all_periods, name="staff_periods"),

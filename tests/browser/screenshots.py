@@ -39,6 +39,7 @@ def pages(watch: str, period: int) -> dict[str, tuple[str, str, Prepare]]:
         "settings": ("alice", "/settings/profile", still),
         "sign-up": ("", "/account/signup/", still),
         "error": ("", "/no/such/page", still),
+        "verify": ("", "/ledger/verify", with_verdict),
         "components": ("alice", "/components", still),
         "admin": ("root", "/admin/videos/video/", still),
         "money-wallet": ("alice", "/wallet", still),
@@ -73,6 +74,17 @@ def with_comments(page: Page) -> None:
     page.mouse.move(5, 5)
     page.locator("#drawer-title").evaluate("() => document.activeElement.blur()")
     page.wait_for_timeout(400)
+
+
+def with_verdict(page: Page) -> None:
+    """Let the page check the golden statement."""
+    from tests.browser.verifier import good_statement
+
+    file = {"name": "statement-alice.statement.json.gz", "mimeType": "application/gzip", "buffer": good_statement()}
+    page.set_input_files("input[type=file]", file)
+    page.get_by_role("heading", name="Verified").wait_for()
+    still(page)
+    page.evaluate("window.scrollTo(0, document.querySelector('[data-verifier]').offsetTop - 16)")
 
 
 def small(png: bytes) -> bytes:

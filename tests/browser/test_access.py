@@ -42,6 +42,7 @@ def addresses(site: Site, people: World, tmp_path: Path) -> dict[str, str]:
         "password": "/account/password/change/",
         "following": "/following",
         "about": "/about",
+        "verify a statement": "/ledger/verify",
         "report": "/report/account/bob",
         "components": "/components",
         "error": "/no/such/page",
