@@ -1,4 +1,4 @@
-"""A second implementation of docs/reference/key-log.md and host-grant.md: standard library, PyNaCl and base58, no product code.
+"""A second implementation of docs/reference/key-log.md, host-grant.md and outbox-head.md: standard library, PyNaCl and base58, no product code.
 
 python tests/independent/check_identity.py DIRECTORY    judges every vector there, prints each disagreement, exits 1 if any
 """
@@ -334,13 +334,109 @@ def check_fork(case):
     return "contested" if not weight else "left" if weight[0][0] > weight[0][1] else "right"
 
 
+def check_evidence(case, log):
+    document = case["evidence"]
+    need(
+        "V16",
+        document.keys() == {"type", "v", "scid", "left", "right"},
+        lambda: document["type"] == "ForkEvidence" and type(document["v"]) is int and document["v"] == 1,
+        isinstance(document["left"], dict) and isinstance(document["right"], dict),
+        document["scid"] == log[0]["scid"],
+    )
+    ids = [one.get("versionId") for one in (document["left"], document["right"])]
+    if all(matches(VERSION, one) for one in ids):
+        number = {int(one.partition("-")[0]) for one in ids}
+        need("V16", len(number) == 1, ids[0] < ids[1], 1 < min(number) <= len(log) + 1)
+    for entry in (document["left"], document["right"]):
+        before = log[int(ids[0].partition("-")[0]) - 2]
+        check_entry(jcs(entry).decode(), before, {"judge": "policy", "now": case["now"]})
+
+
+def listing(log, key):  # the entries, from 0, that let the key assert, each with the ids it has there
+    for n, one in enumerate(log):
+        state = one["entry"]["state"]
+        ids = [
+            m["id"]
+            for m in state.get("verificationMethod", [])
+            if m.get("publicKeyMultibase") == key and m["id"] in state.get("assertionMethod", [])
+        ]
+        if ids:
+            yield n, ids
+
+
+def check_head(case, log):
+    head, now = case["head"], when(case["now"])
+    need(
+        "BadHeadForm",
+        lambda: (
+            head.keys() == {"v", "scid", "seq", "prev", "object", "created", "proof"}
+            and all(isinstance(head[name], str) for name in ("scid", "prev", "object", "created"))
+            and type(head["v"]) is int
+            and type(head["seq"]) is int
+            and head["v"] == 1
+            and 1 <= head["seq"] < 2**53
+            and matches("[0-9a-f]{64}", head["prev"])
+            and matches("[0-9a-f]{64}", head["object"])
+            and (head["seq"] == 1) == (head["prev"] == "0" * 64)
+            and is_hash(head["scid"])
+            and head["proof"].keys() == SIX
+            and when(head["created"])
+            and head["created"] == head["proof"]["created"]
+        ),
+    )
+    need("HeadFromTheFuture", when(head["created"]) <= now + SKEW)
+    method = head["proof"]["verificationMethod"]
+    keys = [
+        m["publicKeyMultibase"]
+        for one in log
+        for m in one["entry"]["state"].get("verificationMethod", [])
+        if m["id"] == method and method in one["entry"]["state"].get("assertionMethod", [])
+    ]
+    need("WrongHeadKey", "#home-" in method, bool(keys))
+    covered = {"scid": head["scid"], "key": keys[-1], "created": head["created"], "coveredAt": case.get("seenAt", case["now"])}
+    try:
+        version = check_object(covered, log)
+    except Refused:
+        raise Refused("WrongHeadKey") from None
+    need(
+        "WrongHeadKey",
+        method in dict(listing(log, keys[-1]))[version],
+        lambda: is_proof(head["proof"]) and signed(head, head["proof"], ed25519_key(keys[-1])),
+    )
+    return min(dict(listing(log, keys[-1])))
+
+
+def digest(document):
+    return hashlib.sha256(jcs(document)).hexdigest()
+
+
+def check_chain(case, log):
+    chain = {}
+    for arrived in case["heads"]:
+        head = arrived["head"]
+        brought = check_head({"head": head, "now": "2030-01-01T00:00:00Z", "seenAt": arrived["seenAt"]}, log)
+        if chain and digest(head) not in chain:
+            need("HeadFork", all(one["seq"] < head["seq"] or n < brought for one, n in chain.values()))
+            need("HeadGap", head["seq"] == 1 or head["prev"] in chain)
+            need("BadHeadForm", head["seq"] == 1 or chain[head["prev"]][0]["seq"] == head["seq"] - 1)
+        chain[digest(head)] = (head, brought)
+
+
+def check_cover(case, log):
+    known = {digest(one["head"]): one for one in case["heads"]}
+    moments = []
+    for one in case["heads"]:
+        at = one
+        while at and one["seenAt"]:
+            if at["head"]["object"] == case["object"]:
+                moments.append(one["seenAt"])
+            at = known.get(at["head"]["prev"])
+    check_object(case | ({"coveredAt": min(moments)} if moments else {}), log)
+
+
 def check_object(case, log):
     def lists(one):
-        state = one["entry"]["state"]
-        return any(
-            m.get("publicKeyMultibase") == case["key"] and m["id"] in state.get("assertionMethod", [])
-            for m in state.get("verificationMethod", [])
-        )
+        return any(log[n] is one for n, _ in listing(log, case["key"]))
 
     need("V17", case["scid"] == log[0]["scid"])
     created, ends = when(case["created"]), [one["time"] for one in log[1:]] + [None]
@@ -350,6 +446,7 @@ def check_object(case, log):
     need("V17", bool(fits))
     removed = [one["time"] for one in log[fits[-1] + 1 :] if not lists(one)]
     need("V17", not removed or ("coveredAt" in case and when(case["coveredAt"]) < removed[0]))
+    return fits[-1]
 
 
 def plain(value, names, kind):
@@ -417,6 +514,17 @@ def check_receipt(case):
     need("FromTheFuture", when(receipt["proof"]["created"]) <= when(case["now"]) + SKEW)
 
 
+# Judged by a log of logs.json, which they name.
+BY_LOG = {
+    "objects.json": check_object,
+    "host-grants.json": check_grant,
+    "evidence.json": check_evidence,
+    "heads.json": check_head,
+    "head-chains.json": check_chain,
+    "covers.json": check_cover,
+}
+
+
 def main(directory):
     def cases(file):
         return json.loads((directory / file).read_text())
@@ -440,11 +548,10 @@ def main(directory):
         for case in cases("dids.json")
     ]
     results += [(case["name"], case["verdict"], verdict(check_fork, case)) for case in cases("forks.json")]
-    for file, function in (("objects.json", check_object), ("host-grants.json", check_grant)):
-        results += [
-            (case["name"], case["verdict"], verdict(function, case, logs[case["log"]]["judged"]) or "accepted")
-            for case in cases(file)
-        ]
+    for file, function in BY_LOG.items():
+        for case in cases(file):
+            found = verdict(function, case, logs[case["log"]]["judged"])
+            results.append((case["name"], case["verdict"], found if isinstance(found, str) else "accepted"))
     results += [(case["name"], case["verdict"], verdict(check_receipt, case) or "accepted") for case in cases("receipts.json")]
     wrong = [one for one in results if one[1] != one[2]]
     for name, published, ours in wrong:

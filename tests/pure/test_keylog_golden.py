@@ -12,7 +12,7 @@ import pytest
 
 from server.core import canonical
 from server.identity import hostgrant, keylog, receipts
-from server.identity.keylog import SOFT, KeyLogError, PolicyLog, SpecLog
+from server.identity.keylog import SOFT, KeyLogError, PolicyLog, SpecLog, heads
 from tests.vectors.golden.identity import generate
 
 ROOT = Path(__file__).parent.parent.parent
@@ -30,6 +30,7 @@ def cases(file: str) -> list[dict]:
     return json.loads((GOLDEN / file).read_text())
 
 
+VERDICTS = sorted({path.name for path in GOLDEN.glob("*s.json")} - {"keys.json", "dids.json"} | {"evidence.json"})
 LOGS = {case["name"]: case for case in cases("logs.json")}
 
 
@@ -182,9 +183,7 @@ def check(directory: Path) -> subprocess.CompletedProcess[str]:
 def test_a_second_implementation_agrees_on_every_vector() -> None:
     done = check(GOLDEN)
     assert done.returncode == 0, done.stdout + done.stderr
-    expected = sum(
-        len(cases(name)) for name in ("logs.json", "dids.json", "forks.json", "objects.json", "host-grants.json", "receipts.json")
-    )
+    expected = sum(len(cases(name)) for name in ("dids.json", *VERDICTS))
     assert f"{expected + sum('expected' in case for case in LOGS.values())} verdicts, 0 disagreements" in done.stdout
 
 
@@ -196,7 +195,7 @@ def test_the_second_implementation_shares_no_code() -> None:
 def test_the_second_implementation_would_notice(tmp_path: Path) -> None:
     directory = tmp_path / "golden"
     shutil.copytree(GOLDEN, directory, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("logs.json", "host-grants.json", "receipts.json", "forks.json", "objects.json"):
+    for name in VERDICTS:
         text = (GOLDEN / name).read_text()
         (directory / name).write_text(
             text.replace('"verdict": "accepted"', '"verdict": "V0"').replace('"verdict": "left"', '"verdict": "V0"')
@@ -216,6 +215,7 @@ def test_the_second_implementation_would_notice(tmp_path: Path) -> None:
         ("key-log", "## 1. Example", "did.jsonl"),
         ("host-grant", "## 1. HostGrant", "host-grant.json"),
         ("host-grant", "## 2. Receipt", "receipt.json"),
+        ("outbox-head", "## 1. Example", "outbox-head.json"),
     ],
 )
 def test_the_examples_of_the_pages_are_the_golden_bytes(page: str, heading: str, golden: str) -> None:
@@ -229,6 +229,9 @@ def test_the_page_names_every_refusal() -> None:
     page = (ROOT / "docs/reference/host-grant.md").read_text()
     for one in (*hostgrant.GrantRefused.__subclasses__(), *receipts.ReceiptRefused.__subclasses__()):
         assert f"`{one.__name__}`" in page
+    page = (ROOT / "docs/reference/outbox-head.md").read_text()
+    for refusal in heads.HeadRefused.__subclasses__():
+        assert f"`{refusal.__name__}`" in page
     rules = {one.rule for one in KeyLogError.__subclasses__() if one.rule.startswith("V")}
     page = (ROOT / "docs/reference/key-log.md").read_text()
     assert all(re.search(rf"\*\*{rule}\b", page) for rule in rules)

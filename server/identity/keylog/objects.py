@@ -22,7 +22,7 @@ def check_object(log: PolicyLog, *, scid: str, key: str, created: datetime, cove
     ends: list[datetime | None] = [*starts[1:], None]
     skew = timedelta(seconds=limits.CLOCK_SKEW_SECONDS)
     for version, start, end in reversed(list(zip(log.versions, starts, ends, strict=True))):
-        if not _may_assert(version.entry.state, key) or created < start - skew or (end is not None and created >= end):
+        if not may_assert(version.entry.state, key) or created < start - skew or (end is not None and created >= end):
             continue
         _check_cover(log, version, key, covered_at)
         return version
@@ -31,14 +31,24 @@ def check_object(log: PolicyLog, *, scid: str, key: str, created: datetime, cove
 
 def _check_cover(log: PolicyLog, version: Version, key: str, covered_at: datetime | None) -> None:
     later = log.versions[version.entry.number :]
-    removal = next((one for one in later if not _may_assert(one.entry.state, key)), None)
+    removal = next((one for one in later if not may_assert(one.entry.state, key)), None)
     if removal is not None and (covered_at is None or covered_at >= removal.entry.time):
         raise V17Object("the key has been removed since, and no outbox head from before covers the object")
 
 
-def _may_assert(state: Mapping[str, Any], key: str) -> bool:
+def may_assert(state: Mapping[str, Any], key: str) -> bool:
     """Whether the document lists ``key`` and lets it assert."""
+    return any(one.get("publicKeyMultibase") == key for one in _asserting(state))
+
+
+def asserting_key(state: Mapping[str, Any], method: str) -> str | None:
+    """The Multikey that the document lists as ``method`` and lets assert; None where there is none."""
+    keys = (one.get("publicKeyMultibase") for one in _asserting(state) if one.get("id") == method)
+    return next((key for key in keys if isinstance(key, str)), None)
+
+
+def _asserting(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     methods, relation = state.get("verificationMethod"), state.get("assertionMethod")
     if not isinstance(methods, list) or not isinstance(relation, list):
-        return False
-    return any(isinstance(one, dict) and one.get("publicKeyMultibase") == key and one.get("id") in relation for one in methods)
+        return []
+    return [one for one in methods if isinstance(one, dict) and one.get("id") in relation]

@@ -1,6 +1,7 @@
 """How long the world waits after a log entry: for payouts, and for what cannot be taken back."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from server.identity.keylog.replay import PolicyLog, custody_of
 from server.identity.keylog.rules import Version
@@ -28,6 +29,27 @@ def effect_wait(log: PolicyLog, number: int) -> timedelta:
     """
     before, version = _pair(log, number)
     return _wait(before, version) if before is not None and version.key_index else timedelta(0)
+
+
+def payouts_frozen_until(log: PolicyLog, *, seen: Mapping[int, datetime]) -> datetime | None:
+    """Until when payouts are frozen: at this very second they flow again. None when no entry ever froze them.
+
+    ``seen`` gives for every entry from the second on when it was first seen *here*. A versionTime would not do: its
+    signer chooses it, and a thief would date the entry back until the wait is over.
+    A later entry never shortens an earlier one's freeze.
+    """
+    waits = {number: payout_freeze(log, number) for number in range(2, len(log.versions) + 1)}
+    return max((seen[number] + wait for number, wait in waits.items() if wait), default=None)
+
+
+def effects_held_until(log: PolicyLog, *, seen: Mapping[int, datetime]) -> datetime | None:
+    """Until when effects outside that cannot be taken back wait; ``seen`` as in ``payouts_frozen_until``.
+
+    What the key of highest priority has signed frees what lower keys did before it: the owner then knows and has spoken.
+    """
+    waits = {number: effect_wait(log, number) for number in range(2, len(log.versions) + 1)}
+    spoken = max((number for number, wait in waits.items() if not wait), default=1)
+    return max((seen[number] + wait for number, wait in waits.items() if number > spoken), default=None)
 
 
 def _pair(log: PolicyLog, number: int) -> tuple[Version | None, Version]:

@@ -1,4 +1,4 @@
-"""Write the golden bytes and refusal vectors of the key log, HostGrant and Receipt beside this file.
+"""Write the golden bytes and refusal vectors of the key log, HostGrant, Receipt, fork evidence and outbox heads beside this file.
 
 Run in the project's root: python -m tests.vectors.golden.identity.generate
 Every key is SHA-256("tributary golden NAME"), every time is fixed: the same bytes come out every time (tests/pure/test_keylog_golden.py).
@@ -978,12 +978,17 @@ def files():
         "forks.json": list(forks(logs)),
         "objects.json": list(objects(logs)),
     }
+    # Its own file, which needs this one.
+    from tests.vectors.golden.identity import generate_heads
+
+    more, golden = generate_heads.files(logs)
+    made |= more
     out = {name: (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode() for name, value in made.items()}
     out["did.jsonl"] = logs["owner"].data
     good = made["host-grants.json"][0]["grant"]
     out["host-grant.json"] = canonical.jcs(good)
     out["receipt.json"] = canonical.jcs(made["receipts.json"][0]["receipt"])
-    return out
+    return out | golden
 
 
 if __name__ == "__main__":
