@@ -21,6 +21,7 @@ PARTS: dict[str, tuple[list[str], list[str], int]] = {
     "pure": (["tests/pure", "tests/independent"], [], 2),
     "sqlite": ([*DATABASE_TESTS, "tests/sim"], [], 2),
     "postgresql": ([*DATABASE_TESTS, "tests/postgres"], ["postgres"], 2),
+    "differential": (["tests/differential"], [], 0),
     "two_servers": (["tests/two_servers"], ["postgres", "redis"], 0),
     "browser": (["tests/browser"], [], 0),
     "tidy": (["tests/tidy"], [], 0),

@@ -169,9 +169,9 @@ def witnesses(threshold, *names):
 # -- the example: one identity's life ----------------------------------------------------------------------------------
 
 
-def life():
+def life(start=START):
     """Server custody, a new home key, a move, then the owner takes her keys; afterwards every kind of key acts once."""
-    at = [START + timedelta(days=n) for n in range(10)]
+    at = [start + timedelta(days=n) for n in range(10)]
     logs = {}
     log = genesis(
         document=first_document(home("alpha", "home-1"), user_key=public("user-1"), custody="server"),
