@@ -3,6 +3,7 @@
 from django.urls import path
 
 from server.web import (
+    closing,
     components,
     health,
     identity,
@@ -42,6 +43,7 @@ urlpatterns = [
     path("videos/<int:video_id>/delete", studio.delete, name="delete_video"),
     path("videos/<int:video_id>/<slug:verb>", studio.act, name="studio_verb"),
     path("settings/profile", me.profile_settings, name="profile_settings"),
+    path("settings/close", closing.close, name="close_account"),
     path("settings/handle", me.open_account, name="open_account"),
     path("sponsor/slot", sponsored.slot, name="slot"),
     path("sponsor/<uuid:offer_id>/seen", sponsored.seen, name="slot_seen"),

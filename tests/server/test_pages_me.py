@@ -5,6 +5,7 @@ import io
 import pytest
 from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
 from django.test import Client
 from PIL import Image
 
@@ -174,3 +175,29 @@ def test_the_about_page_counts(client: Client, world: World):
     page = text(client.get("/about"))
     assert "people live here" in page
     assert "other server known" in page
+
+
+def test_an_account_is_closed_with_its_password_by_nobody_else(world: World):
+    found = signed_in(world.alice)
+    assert "Close your account" in text(found.get("/settings/profile"))
+    sent = {"password": PASSWORD, "sure": "on"}
+    for changed in ({"password": "wrong"}, {"sure": ""}, {"password": ""}):
+        assert found.post("/settings/close", {**sent, **changed}).status_code == 422
+    assert Client().post("/settings/close", sent).status_code == 302  # to the log-in
+    assert Account.objects.get(pk=world.alice.pk).deleted_at is None
+
+    answer = found.post("/settings/close", sent, follow=True)
+    assert "Your account is closed" in text(answer)
+    assert Account.objects.get(pk=world.alice.pk).deleted_at is not None
+    assert found.get("/settings/profile").status_code == 302, "she is signed out"
+    assert Client().get("/@alice").status_code in (404, 410)
+    assert Account.objects.get(pk=world.charlie.pk).deleted_at is None
+
+
+def test_an_account_is_closed_from_the_command_line_only_when_meant(world: World):
+    for arguments in (("close", "alice"), ("close", "nobody", "--yes"), ("close", "dora", "--yes")):
+        with pytest.raises(CommandError):
+            call_command("accounts", *arguments)
+    assert not Account.objects.exclude(deleted_at=None).exists()
+    call_command("accounts", "close", "Alice", "--yes")
+    assert [account.handle for account in Account.objects.exclude(deleted_at=None)] == ["alice"]

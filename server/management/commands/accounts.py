@@ -1,4 +1,4 @@
-"""``manage.py accounts create HANDLE --email ADDRESS [--admin]``: open an account from the command line."""
+"""``manage.py accounts create HANDLE --email ADDRESS [--admin]`` and ``accounts close HANDLE --yes``: from the command line."""
 
 import argparse
 import getpass
@@ -12,14 +12,16 @@ from django.core.validators import validate_email
 from django.db import transaction
 
 from server.accounts import actions
-from server.accounts.models import User
+from server.accounts.models import Account, User
 from server.core.errors import TributaryError
 
 
 class Command(BaseCommand):
-    """Create accounts, administrators among them."""
+    """Create accounts, administrators among them, and close them."""
 
-    help = "Open an account: accounts create HANDLE --email ADDRESS [--admin] [--password-stdin]"
+    help = (
+        "Open an account (accounts create HANDLE --email ADDRESS [--admin]) or close one for ever (accounts close HANDLE --yes)"
+    )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -31,7 +33,23 @@ class Command(BaseCommand):
             "--password-stdin", action="store_true", help="read the password from standard input instead of asking"
         )
 
+        close = verbs.add_parser("close")
+        close.add_argument("handle")
+        close.add_argument("--yes", action="store_true", help="it cannot be undone; without this nothing is done")
+
     def handle(self, *_args: Any, **options: Any) -> None:
+        {"create": self._create, "close": self._close}[options["verb"]](options)
+
+    def _close(self, options: dict[str, Any]) -> None:
+        account = Account.objects.filter(handle__iexact=options["handle"], domain="", deleted_at=None).first()
+        if account is None:
+            raise CommandError(f"There is no account {options['handle']} here.")
+        if not options["yes"]:
+            raise CommandError(f"This deletes {account} and its videos for ever. Say --yes if you mean it.")
+        actions.close_account(account=account, by=account)
+        self.stdout.write(f"{account} is closed; the workers delete what was its.")
+
+    def _create(self, options: dict[str, Any]) -> None:
         password = sys.stdin.readline().rstrip("\n") if options["password_stdin"] else getpass.getpass("Password: ")
         try:
             validate_email(options["email"])
