@@ -38,6 +38,7 @@ def addresses(site: Site, people: World, tmp_path: Path) -> dict[str, str]:
         "discover": "/search",
         "tag": "/tags/river",
         "settings": "/settings/profile",
+        "close": "/settings/close",
         "e-mail": "/account/email/",
         "password": "/account/password/change/",
         "following": "/following",
