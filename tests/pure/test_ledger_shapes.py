@@ -1,5 +1,6 @@
 """The quick way in for plain entries accepts nothing that the long way refuses, and reads the same out of what both accept."""
 
+import gc
 import json
 import re
 from collections.abc import Iterator
@@ -152,6 +153,19 @@ def test_no_form_holds_what_json_escapes(data: st.DataObject) -> None:
     assert canonical._encode(json.loads(text)) == text
     if form.whole:
         assert TYPES[name].body[member](json.loads(text))
+
+
+def test_the_search_for_garbage_is_on_again_after_a_batch_and_after_a_refusal() -> None:
+    good, bad = (Draft("will", draft_id("w"), {"document": document}, {}) for document in (digest("x"), "x"))
+    for was_on in (True, False):
+        gc.enable() if was_on else gc.disable()
+        try:
+            write_batch([good], origin=alpha.origin, first_index=0, at="2026-11-02T09:00:00Z", heads={})
+            with pytest.raises(LedgerError):
+                write_batch([bad], origin=alpha.origin, first_index=0, at="2026-11-02T09:00:00Z", heads={})
+            assert gc.isenabled() == was_on
+        finally:
+            gc.enable()
 
 
 @given(st.from_regex(re.compile(SCID, re.ASCII), fullmatch=True))
