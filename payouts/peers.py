@@ -111,9 +111,9 @@ def refresh(peer: PeerLog) -> PeerLog:
     BadTile, HttpError...), which is written on the row too.
     """
     try:
-        reader = HttpTiles(peer.url)
-        signed = rotations.open_newest(peer, _get_note(f"{peer.url}/checkpoint"), reader)
+        reader, note = HttpTiles(peer.url), _get_note(f"{peer.url}/checkpoint")
         try:
+            signed = rotations.open_newest(peer, note, reader)
             pin = pins.pin_of(peer)
             if signed.checkpoint.size > pin.size:
                 check_tiles(reader, signed.checkpoint)
@@ -123,7 +123,7 @@ def refresh(peer: PeerLog) -> PeerLog:
             raise
         except BadTile:
             # Signed, and the tiles say something else: somebody else may have been shown the tiles that fit.
-            pins.hear(peer, signed.data, source=peer.origin)
+            pins.hear(peer, pins.open_note(peer, note).data, source=peer.origin)
             raise
         pins.move(peer, signed)
     except (LedgerError, TributaryError) as error:

@@ -7,7 +7,7 @@ the old key signed beyond a rotation is refused too, whoever shows it and whatev
 from payouts import pins
 from payouts.ledger.checkpoint import SignedCheckpoint, parse_checkpoint
 from payouts.ledger.entries import Entry, parse_entry
-from payouts.ledger.errors import LedgerError
+from payouts.ledger.errors import LedgerError, NoKnownSignature
 from payouts.ledger.merkle import check_inclusion, prove_inclusion
 from payouts.ledger.note import split_note
 from payouts.ledger.rotation import ROTATE
@@ -32,7 +32,11 @@ def open_newest(peer: PeerLog, note: bytes, reader: TileReader) -> SignedCheckpo
     ``peer`` (the object, not yet its row) then knows the rotations up to it: they are stored with the pin. Raises LedgerError:
     BadRotation for one that the pinned root did not sign, NoKnownSignature for a head of another key.
     """
-    size = parse_checkpoint(split_note(note)[0]).size
+    try:
+        size = pins.open_note(peer, note).checkpoint.size
+    except NoKnownSignature:
+        # Nobody's, or of a key that the entries make right: they are read to find out.
+        size = parse_checkpoint(split_note(note)[0]).size
     fresh = _rotations_between(peer, size, reader)
     known = peer.rotations
     peer.rotations = known + "".join(f"{entry.data.decode()}\n" for entry in fresh)

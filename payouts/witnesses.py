@@ -131,12 +131,15 @@ def add(*, vkey: str, url: str, monitoring_url: str = "", peer: PeerLog | None =
     known = Witness.objects.filter(name=key.name).first()
     if known is not None and known.vkey != str(key):
         raise Conflict(f"{key.name} is known with another key.")
-    if known is None and Witness.objects.filter(is_active=True).count() >= WITNESSES_MAX:
+    is_room = Witness.objects.filter(is_active=True).count() < WITNESSES_MAX
+    if known is None and peer is None and not is_room:
         raise Invalid(f"At most {WITNESSES_MAX} witnesses.")
     made, _ = Witness.objects.get_or_create(
         name=key.name,
         defaults={
             "vkey": str(key), "url": url.rstrip("/"), "monitoring_url": monitoring_url.rstrip("/"), "peer": peer,
+            # A followed instance beyond the limit is listed; staff may take it in place of another.
+            "is_active": is_room,
         },
     )  # fmt: skip
     return made
