@@ -6,6 +6,7 @@ import json
 import sys
 
 NAMES = {
+    "identity": "key logs verified, beside PyPI did-webvh; a hostile log refused",
     "ledger": "append, proofs, witness, statements, a mirror of a million entries",
     "start": "a second start of the embedded server until /readyz answers",
     "work": "background tasks a second on one worker, beside the bare rows",

@@ -26,6 +26,11 @@ _DECODED_MAX = 1_024
 JSON_INTEGER_MAX = 2**53 - 1
 _BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]*")
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", re.ASCII)
+_MANY_DIGITS = re.compile(rb"[0-9]{16}")
+_BEYOND_16_BITS = re.compile("[\U00010000-\U0010ffff]")
+_ABOVE_SURROGATES = re.compile("[\ue000-\uffff]")
+_AS_GIVEN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_BY_CODE_POINT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def jcs(value: Any) -> bytes:
@@ -39,9 +44,13 @@ def jcs(value: Any) -> bytes:
 def jcs_whole(value: Any) -> bytes:
     """The bytes ``jcs`` would write for a value without fractions (``parse`` with ``fractions=False``), several times faster.
 
-    Without fractions the standard library writes RFC 8785, but for the order of names, which goes by UTF-16 units.
+    Without fractions the standard library writes RFC 8785, but for the order of names, which goes by UTF-16 units. That is
+    the order of code points, which the library knows, unless some lie beyond 16 bits and others just below.
     """
-    return json.dumps(_ordered(value), ensure_ascii=False, separators=(",", ":")).encode()
+    text = _BY_CODE_POINT.encode(value)
+    if not text.isascii() and _BEYOND_16_BITS.search(text) and _ABOVE_SURROGATES.search(text):
+        text = _AS_GIVEN.encode(_ordered(value))
+    return text.encode()
 
 
 def _ordered(value: Any) -> Any:
@@ -65,7 +74,8 @@ def parse(data: bytes, *, depth_max: int, fractions: bool = True) -> Any:
         value = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_object,
-            parse_int=_integer,
+            # A call for each number is dear; only one of many digits can be too large.
+            parse_int=_integer if _MANY_DIGITS.search(data) else None,
             parse_float=_fraction if fractions else _no_fraction,
             parse_constant=_no_fraction,
         )
@@ -109,7 +119,7 @@ def _check_depth(value: Any, depth_max: int) -> None:
         depth += 1
         if depth > depth_max:
             raise ValueError("nested too deeply")
-        level = [child for node in level for child in _containers(node.values() if isinstance(node, dict) else node)]
+        level = [child for node in level if node for child in _containers(node.values() if isinstance(node, dict) else node)]
 
 
 def _containers(values: Iterable[Any]) -> list[Any]:

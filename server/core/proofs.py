@@ -214,4 +214,6 @@ def _check_context(secured: Any, claimed: Any) -> None:
 
 def _hash_data(data: bytes, config: Mapping[str, Any]) -> bytes:
     """vc-di-eddsa 3.3.4: the hash of the proof's configuration, then the hash of the document."""
-    return hashlib.sha256(canonical.jcs(config)).digest() + hashlib.sha256(data).digest()
+    # Without @context all members are texts, which the fast way writes too.
+    config_bytes = canonical.jcs(config) if "@context" in config else canonical.jcs_whole(config)
+    return hashlib.sha256(config_bytes).digest() + hashlib.sha256(data).digest()

@@ -64,6 +64,13 @@ def test_the_fast_way_writes_the_same_bytes(value: object) -> None:
     assert canonical.jcs_whole(value) == canonical.jcs(value)
 
 
+def test_the_fast_way_orders_names_by_utf_16() -> None:
+    """Beyond 16 bits a name begins with a surrogate (d83d), which comes before U+FB33; as a code point it comes after."""
+    names = {"\ufb33": 1, "\U0001f600": 2, "\u20ac": 3, "a": {"\ue000": 1, "\U00010000": 2}}
+    assert canonical.jcs_whole(names) == canonical.jcs(names)
+    assert list(canonical.parse(canonical.jcs_whole(names), depth_max=2)) == ["a", "\u20ac", "\U0001f600", "\ufb33"]
+
+
 @given(PROFILE)
 def test_full_jcs_and_the_strict_profile_agree_on_the_profile(value: object) -> None:
     try:
