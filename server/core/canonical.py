@@ -3,8 +3,9 @@
 import functools
 import hashlib
 import json
+import operator
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,8 @@ _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", re.ASCII)
 _MANY_DIGITS = re.compile(rb"[0-9]{16}")
 _BEYOND_16_BITS = re.compile("[\U00010000-\U0010ffff]")
 _ABOVE_SURROGATES = re.compile("[\ue000-\uffff]")
+_UTF_16 = operator.methodcaller("encode", "utf-16-be")
+_NESTED = (dict, list)
 _AS_GIVEN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _BY_CODE_POINT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
@@ -55,12 +58,11 @@ def jcs_whole(value: Any) -> bytes:
 
 def _ordered(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _ordered(value[name]) for name in sorted(value, key=_utf16)}
-    return [_ordered(one) for one in value] if isinstance(value, list) and _containers(value) else value
-
-
-def _utf16(name: str) -> bytes:
-    return name.encode("utf-16-be")
+        return {
+            name: _ordered(value[name]) if value[name].__class__ in _NESTED else value[name]
+            for name in sorted(value, key=_UTF_16)
+        }
+    return [_ordered(one) if one.__class__ in _NESTED else one for one in value] if isinstance(value, list) else value
 
 
 def parse(data: bytes, *, depth_max: int, fractions: bool = True) -> Any:
@@ -113,17 +115,14 @@ def _no_fraction(text: str) -> float:
 
 
 def _check_depth(value: Any, depth_max: int) -> None:
-    level = _containers([value])
+    level = [value] if value.__class__ in _NESTED else []
     depth = 0
     while level:
         depth += 1
         if depth > depth_max:
             raise ValueError("nested too deeply")
-        level = [child for node in level if node for child in _containers(node.values() if isinstance(node, dict) else node)]
-
-
-def _containers(values: Iterable[Any]) -> list[Any]:
-    return [value for value in values if isinstance(value, dict | list)]
+        inner = (node.values() if node.__class__ is dict else node for node in level if node)
+        level = [child for children in inner for child in children if child.__class__ in _NESTED]
 
 
 def _encodable(value: Any) -> bool:
