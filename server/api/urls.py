@@ -9,6 +9,7 @@ from server.api import (
     feed,
     identities,
     instance,
+    ledger,
     me,
     moving,
     oauth,
@@ -63,6 +64,14 @@ _tributary = [
     path("feed", feed.page),
     path("search", search.find),
     path("reports", reports.many),
+    path("ledger", ledger.show),
+    path("ledger/entries", ledger.entries),
+    path("ledger/entries/<int:index>", ledger.entry),
+    path("ledger/settlements", ledger.settlements),
+    path("ledger/settlements/<int:index>", ledger.settlement),
+    path("ledger/disputes", ledger.disputes),
+    path("ledger/peers", ledger.peers),
+    path("ledger/peers/<str:name>", ledger.peer),
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include(wellknown.urlpatterns)),

@@ -124,6 +124,12 @@ def person(who: str) -> str:
 
 
 @register.filter
+def positive(number: int) -> int:
+    """The number without its sign."""
+    return abs(number)
+
+
+@register.filter
 def host_of(address: str) -> str:
     """``peer.example``: where a link leads."""
     return urlsplit(address).netloc
