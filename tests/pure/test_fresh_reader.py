@@ -20,6 +20,13 @@ ELSEWHERE = {
     "fork": "a proof about two logs, no document of one",
     "forks": "rule V16 compares two logs",
     "objects": "rule V17 is about posts",
+    "covers": "rule V17 is about posts",
+    "evidence": "a proof about two logs, no document of one",
+    "fork-evidence": "one of them, byte for byte",
+    "head-chains": "heads of outboxes are about posts",
+    "heads": "heads of outboxes are about posts",
+    "outbox-head": "one of them, byte for byte",
+    "verifier": "whole files for the verifiers, made of the documents judged here",
     "keys": "seeds with which the vectors were made",
 }
 DOCUMENT = {
