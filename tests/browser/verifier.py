@@ -16,11 +16,14 @@ from playwright.sync_api import Page
 
 from payouts.ledger import container
 from payouts.ledger.__main__ import main
+from payouts.ledger.note import ML_DSA_44, VerifierKey
+from tests.payouts import corpus
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 GOLDEN = VECTORS / "golden"
 FILE_FLIPS, TEXT_FLIPS, CHANGES = 24, 80, 160
 SEED = 20261201
+QUANTUM = f"witness q {VerifierKey('pq.example/w1', ML_DSA_44, bytes(1312))}\nquorum none\n"
 # Values that are nearly right, or that two languages see differently.
 ODD = [
     "",
@@ -81,6 +84,13 @@ def ask(page: Page, module: str, name: str, calls: list[list[Any]]) -> list[tupl
         found = page.evaluate(RUN, {"module": address, "name": name, "calls": calls[at : at + BATCH]})
         said += [(reason, value) for reason, value in json.loads(found)]
     return said
+
+
+def shared() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The corpus that every verifier of ours is held against, and the report that each case asks."""
+    for case in json.loads((GOLDEN / "verifier.json").read_text())["cases"]:
+        given = {"data": corpus.data_of(case, GOLDEN), "policy": case.get("policy"), "keys": case.get("keys", [])}
+        yield {"name": case["name"], "run": case["run"], **given}, case["report"]
 
 
 def cases() -> Iterator[dict[str, Any]]:
