@@ -196,6 +196,9 @@ def _split_line(line: str) -> SignatureLine:
     found = _SIGNATURE_LINE.fullmatch(line)
     if found is None or _NAME.fullmatch(found[1]) is None:
         raise MalformedNote(f"{line[:80]!r} is no signature line")
+    # Decoders disagree about padding that nothing asks for.
+    if len(found[2]) % 4:
+        raise MalformedNote("a signature is not base64")
     try:
         signed = b64decode(found[2], validate=True)
     except BinasciiError as error:

@@ -206,7 +206,10 @@ def _store(log: PolicyLog, *, known: Identity | None) -> Identity:
         return known
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(document.actor))
     freeze = max(keylog.payout_freeze(log, number) for number in range(have + 1, len(log.versions) + 1))
-    frozen_until = clock.now() + freeze if freeze else (known.payouts_frozen_until if known is not None else None)
+    # An entry never shortens the freeze of an earlier one.
+    frozen = [clock.now() + freeze] if freeze else []
+    if known is not None and known.payouts_frozen_until is not None:
+        frozen.append(known.payouts_frozen_until)
     was_home = known is not None and known.is_home
     identity, _ = Identity.objects.update_or_create(
         scid=log.scid,
@@ -218,7 +221,7 @@ def _store(log: PolicyLog, *, known: Identity | None) -> Identity:
             "custody": document.custody,
             "head_number": len(log.versions),
             "head_version_id": log.head.entry.version_id,
-            "payouts_frozen_until": frozen_until,
+            "payouts_frozen_until": max(frozen, default=None),
             "changed_at": clock.now(),
             "checked_at": clock.now(),
             **({"host_grant": None} if known is not None and known.actor_uri != document.actor else {}),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from server.core import canonical
 from server.identity import keylog
 from server.identity.keylog import HARD, SOFT, KeyLogError
-from server.identity.keylog.errors import V1Form, V13Witness
+from server.identity.keylog.errors import V1Form, V5Scid, V13Witness
 from tests.pure.identities import LATER, NOW, approvals, by_hand, commit, judge, judge_by_spec, key, owned, public, under_server
 
 
@@ -53,6 +53,15 @@ def test_a_flipped_bit_in_every_byte_of_a_long_log_is_refused() -> None:
             changed = line[:place] + bytes([line[place] ^ 1 << place % 8]) + line[place + 1 :]
             with pytest.raises(KeyLogError):
                 judge(changed) if number == 1 else keylog.extend(log.first(number - 1), changed, now=LATER)
+
+
+def test_two_names_that_the_placeholder_makes_one_are_refused() -> None:
+    first = small().versions[0].entry.line
+    scid = small().scid
+    hostile = first.replace(b'"state":{', f'"state":{{"{scid}":1,"{{SCID}}":2,'.encode(), 1)
+    assert hostile != first
+    with pytest.raises(V5Scid):
+        judge(hostile)
 
 
 def test_the_final_line_feed_is_no_place_to_hide() -> None:

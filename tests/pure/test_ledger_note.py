@@ -145,6 +145,9 @@ def test_signatures_of_others_are_ignored_or_refused() -> None:
         "text\n\n\u2014 a AAAA\n".encode(),
         "text\n\n\u2014 a AAAAAA==\n".encode(),
         "text\n\n\u2014 a !\n".encode(),
+        # Padding that nothing asks for.
+        "text\n\n\u2014 a AAAAAAAA=\n".encode(),
+        "text\n\n\u2014 a AAAAAAAA==\n".encode(),
         b"x" * 65_537,
     ],
 )

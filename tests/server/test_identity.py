@@ -71,6 +71,14 @@ def test_a_move_passes_the_identity_and_all_its_keys(settings: object) -> None:
     assert arrived.payouts_frozen_until > clock.now() + timedelta(days=6)
 
 
+def test_a_later_entry_never_shortens_a_freeze(settings: object) -> None:
+    data, grant, identity = moved(settings)
+    until = clock.now() + timedelta(days=30)
+    Identity.objects.filter(pk=identity.pk).update(payouts_frozen_until=until)
+    at(settings, NEW)
+    assert actions.arrive(data=data, grant=grant).payouts_frozen_until == until
+
+
 def test_the_old_home_keeps_the_log_and_destroys_its_keys(settings: object) -> None:
     data, _, identity = moved(settings)
     at(settings, OLD)

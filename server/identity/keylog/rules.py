@@ -70,7 +70,11 @@ def _check_number(before: Version | None, entry: Entry) -> None:
 
 
 def _check_scid(entry: Entry, scid: str) -> None:
-    if canonical.multihash_sha256(entry.scid_bytes(scid)) != scid:
+    try:
+        hashed = entry.scid_bytes(scid)
+    except ValueError as error:  # two names that the placeholder makes one
+        raise V5Scid(f"with the placeholder in its place the entry is no JSON: {error}") from error
+    if canonical.multihash_sha256(hashed) != scid:
         raise V5Scid
 
 
