@@ -1,14 +1,15 @@
-"""The newest signed head of our log, and who vouches for it: for readers. The keys come from the log, not from the key store."""
+"""The newest signed head of our log, and who vouches for it: for readers."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from payouts import instance_keys, witnesses
 from payouts.ledger.checkpoint import open_checkpoint
 from payouts.ledger.entries import parse_entry
 from payouts.ledger.errors import LedgerError
-from payouts.ledger.note import VerifierKey, parse_vkey
-from payouts.ledger.rotation import ROTATE, InstanceKeys, keys_of_genesis
-from payouts.models import LogEntry, PeerLog, SignedHead
+from payouts.ledger.note import VerifierKey
+from payouts.ledger.rotation import InstanceKeys, keys_of_genesis
+from payouts.models import PeerLog, SignedHead
 from payouts.store import LogDamaged
 
 WITNESS, AUDITOR, MIRROR = "witness", "auditor", "mirror"
@@ -47,31 +48,25 @@ def newest_head() -> Head | None:
 
 def open_row(row: SignedHead) -> Head:
     """A head whose signatures were verified. Raises LogDamaged for one that our key did not sign, or with a false cosignature."""
-    keys = log_keys()
+    key = instance_keys.ledger_keys().at(row.size)
     try:
-        signed = open_checkpoint(row.full_note, origin=keys[0].name, log_keys=keys, cosigners=cosigner_keys())
+        signed = open_checkpoint(row.full_note, origin=key.name, log_keys=[key], cosigners=cosigner_keys())
     except LedgerError as error:
         raise LogDamaged(f"the head of size {row.size}: {error.code}") from error
     cosigners = tuple(
         Cosigner(one.key.name, role_of(one.key.name), datetime.fromtimestamp(one.timestamp, UTC))
         for one in signed.note.signatures
-        if one.key not in keys
+        if one.key != key
     )
     checkpoint = signed.checkpoint
     return Head(checkpoint.origin, checkpoint.size, checkpoint.root, row.signed_at, row.full_note, cosigners)
 
 
-def log_keys() -> list[VerifierKey]:
-    """The keys that may have signed our heads: that of the genesis, and those that came by rotation."""
-    rows = LogEntry.objects.filter(type__in=("genesis", ROTATE)).order_by("index")
-    entries = [parse_entry(bytes(row.data)) for row in rows]
-    return [keys_of_genesis(entries[0]).ledger, *(parse_vkey(entry.body["new"]) for entry in entries[1:])]
-
-
 def cosigner_keys() -> list[VerifierKey]:
-    """The keys of everybody whose cosignature we can tell: witness, auditor and mirror of each ledger that we follow."""
+    """The keys of everybody whose cosignature we can tell: our witnesses, and what the ledgers that we follow say with theirs."""
     known = [keys for keys in map(_keys_of, PeerLog.objects.order_by("origin").only("genesis")) if keys is not None]
-    return [key for keys in known for key in (keys.witness, keys.auditor, keys.mirror)]
+    told = [key for keys in known for key in (keys.witness, keys.auditor, keys.mirror)]
+    return list(dict.fromkeys([*witnesses.keys(), *told]))
 
 
 def role_of(name: str) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from django.db.models import OuterRef, Subquery
 
+from payouts import standing, witnesses
 from payouts.heads import WITNESS, Head, newest_head
 from payouts.models import AccountHead, LogEntry, PeerLog
 from server.core import clock
@@ -51,8 +52,8 @@ class Overview:
 
     @property
     def is_witnessed(self) -> bool:
-        """Have enough others cosigned the newest head?"""
-        return self.head is not None and 0 < self.quorum <= len(self.head.by(WITNESS))
+        """Have enough of the witnesses cosigned the newest head?"""
+        return 0 < self.quorum <= sum(one.has_cosigned for one in self.witnesses)
 
     @property
     def asked(self) -> int:
@@ -64,12 +65,11 @@ def overview() -> Overview:
     """The state of this instance's ledger; ``head`` is None before it has begun."""
     head = newest_head()
     peers = PeerLog.objects.all()
-    witnesses = _witnesses(head)
     state, reason = state_of(head)
     return Overview(
         head=head, state=state, reason=reason,
         days=_growth(head.size if head else 0, DAYS_SHOWN),
-        witnesses=witnesses, quorum=min(1, len(witnesses)),
+        witnesses=_witnesses(head), quorum=witnesses.quorum(),
         accounts=AccountHead.objects.count(), followed=peers.count(),
         mirrored=peers.filter(mirrors__branch="", mirrors__complete_size__gt=0).distinct().count(),
         forked=peers.exclude(forked_at=None).count(),
@@ -78,6 +78,11 @@ def overview() -> Overview:
 
 def state_of(head: Head | None) -> tuple[str, str]:
     """Whether the log has begun, is written, or may only be read, and then why."""
+    suspension = standing.suspension()
+    if suspension is not None:
+        # Who says so and with which note is for the staff; the sizes are what everybody can see at the witnesses.
+        text = f"Since {suspension.since}: {suspension.seen} entries were signed, and {suspension.here} are here."
+        return READ_ONLY, text
     return (EMPTY, "") if head is None else (WRITABLE, "")
 
 
@@ -85,10 +90,9 @@ def _witnesses(head: Head | None) -> tuple[WitnessRow, ...]:
     size = head.size if head else 0
     cosigned = {one.name for one in head.by(WITNESS)} if head else set()
     rows = []
-    for peer in PeerLog.objects.filter(is_witness=True, forked_at=None).order_by("origin"):
-        name = f"{peer.origin.partition('/')[0]}/witness/1"
-        saw = size if name in cosigned else min(peer.saw_size, size)
-        rows.append(WitnessRow(name, saw, size - saw, name in cosigned, peer.seen_at, peer.error))
+    for row in witnesses.active():
+        saw = size if row.name in cosigned else min(row.saw_size, size)
+        rows.append(WitnessRow(row.name, saw, size - saw, row.name in cosigned, row.answered_at, row.error))
     return tuple(rows)
 
 

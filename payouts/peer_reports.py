@@ -8,7 +8,7 @@ from typing import Any
 from django.core.cache import cache
 from django.db.models import Prefetch
 
-from payouts import forks
+from payouts import forks, pins
 from payouts.audit import DIFFERS, EQUAL, Verdict
 from payouts.heads import AUDITOR, MIRROR, WITNESS
 from payouts.ledger.entries import parse_entry
@@ -93,7 +93,7 @@ class Convicted:
     name: str
     origin: str
     forked_at: datetime
-    vkey: str
+    vkeys: tuple[str, ...]
 
 
 def list_peers() -> list[PeerReport]:
@@ -133,7 +133,7 @@ def told_by_others() -> list[Told]:
 def convicted() -> list[Convicted]:
     """The ledgers that forked, the newest first."""
     return [
-        Convicted(name_of(peer.origin), peer.origin, peer.forked_at, _vkey(peer)) for peer in forks.convicted() if peer.forked_at
+        Convicted(name_of(peer.origin), peer.origin, peer.forked_at, _vkeys(peer)) for peer in forks.convicted() if peer.forked_at
     ]
 
 
@@ -212,8 +212,8 @@ def _told(copy: PeerMirror, data: bytes) -> Told | None:
     return Told(origin, name_of(origin), entry.index, body["origin"], body["index"], body["rule"], body["evidence"], entry.at)
 
 
-def _vkey(peer: PeerLog) -> str:
+def _vkeys(peer: PeerLog) -> tuple[str, ...]:
     try:
-        return str(parse_entry(bytes(peer.genesis)).body["ledger"])
+        return tuple(map(str, pins.log_keys(peer)))
     except LedgerError:
-        return ""
+        return ()

@@ -231,7 +231,7 @@ class ForkSerializer(serializers.Serializer):
     name = serializers.CharField()
     origin = serializers.CharField()
     forked_at = serializers.DateTimeField()
-    vkey = serializers.CharField()
+    vkeys = serializers.ListField(child=serializers.CharField())
 
 
 class DisputesSerializer(serializers.Serializer):

@@ -13,9 +13,11 @@ from django.test import Client
 from payouts import (
     audit,
     closes,
+    cosigning,
     entry_reports,
     heads,
     instance_keys,
+    judging,
     log,
     metering,
     mirror,
@@ -23,12 +25,14 @@ from payouts import (
     peers,
     pins,
     proof_path,
+    standing,
     store,
 )
 from payouts.ledger.checkpoint import cosign, open_checkpoint
 from payouts.ledger.entries import Draft, parse_entry
 from payouts.ledger.errors import LedgerError, ProofTooLong, ProofTooShort, RootMismatch
 from payouts.ledger.merkle import check_inclusion, hashes, nodes_of, prove_inclusion, root_of
+from payouts.ledger.note import VerifierKey
 from payouts.ledger.policy import parse_policy
 from payouts.ledger.tlogproof import check_tlog_proof, parse_tlog_proof
 from payouts.mirror_files import name_of
@@ -49,7 +53,7 @@ MACHINES = ["/ledger/1/checkpoint", "/ledger/1/entry/0", "/ledger/1/tile/entries
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     yield
-    mirror._judges.clear()
+    judging._judges.clear()
     cache.clear()
 
 
@@ -57,6 +61,10 @@ def shown(client: Client, address: str, status: int = 200) -> str:
     answer = client.get(address)
     assert answer.status_code == status, f"{address}: {answer.status_code}"
     return re.sub(r"\s+", " ", answer.content.decode())
+
+
+def our_key() -> VerifierKey:
+    return instance_keys.ledger_keys().newest
 
 
 def audited(neighbour: Neighbour, **lies: Any) -> PeerLog:
@@ -129,9 +137,9 @@ def test_days_are_those_on_which_entries_were_written(room: Room) -> None:
 
 def test_a_witness_and_its_lag_are_seen(client: Client, room: Room, neighbour: Neighbour) -> None:
     followed(neighbour)
-    neighbour.follow(instance_keys.origin(), instance_keys.signer("ledger").verifier)
+    neighbour.follow(instance_keys.origin(), our_key())
     room.fund()
-    peers.push_head()
+    cosigning.push_head()
     name = neighbour.instance.witness.verifier.name
     page = shown(client, "/ledger/")
     assert "Everything is as it should be" in page
@@ -150,11 +158,11 @@ def test_a_cosignature_that_does_not_verify_vouches_for_nothing(client: Client, 
     followed(neighbour)
     room.fund()
     row = SignedHead.objects.order_by("-size")[0]
-    right = cosign(open_checkpoint(row.full_note, origin=instance_keys.origin(), log_keys=heads.log_keys()).checkpoint,
+    right = cosign(open_checkpoint(row.full_note, origin=instance_keys.origin(), log_keys=[our_key()]).checkpoint,
                    neighbour.instance.witness, 1_800_000_000)  # fmt: skip
     # Of another head, in the same words.
     older = SignedHead.objects.order_by("size")[0]
-    wrong = cosign(open_checkpoint(older.full_note, origin=instance_keys.origin(), log_keys=heads.log_keys()).checkpoint,
+    wrong = cosign(open_checkpoint(older.full_note, origin=instance_keys.origin(), log_keys=[our_key()]).checkpoint,
                    neighbour.instance.witness, 1_800_000_000)  # fmt: skip
     SignedHead.objects.filter(pk=row.pk).update(cosignatures=f"{right}\n")
     assert len(heads.open_row(SignedHead.objects.get(pk=row.pk)).by("witness")) == 1
@@ -162,6 +170,20 @@ def test_a_cosignature_that_does_not_verify_vouches_for_nothing(client: Client, 
     with pytest.raises(store.LogDamaged):
         heads.open_row(SignedHead.objects.get(pk=row.pk))
     shown(client, "/ledger/", status=503)
+
+
+def test_a_read_only_ledger_says_so_everywhere_it_matters(client: Client, room: Room) -> None:
+    room.fund()
+    assert "read-only" not in shown(client, "/ledger/") + shown(client, "/ledger/disputes")
+    standing.suspend(reason="a witness saw more", here=2, seen=7, by="secretive.example")
+    for page in ("/ledger/", "/ledger/disputes"):
+        text = shown(client, page)
+        assert "read-only" in text
+        assert "7 entries were signed, and 2 are here" in text
+        assert "secretive.example" not in text
+    assert told(client, "")["state"] == "read_only"
+    standing.lift()
+    assert "read-only" not in shown(client, "/ledger/")
 
 
 # --- entries ---
@@ -189,7 +211,7 @@ def test_the_proof_is_a_file_that_verifies_and_fails_for_another_entry(client: C
     answer = client.get("/ledger/entries/2.tlog-proof")
     assert answer["Content-Disposition"] == 'attachment; filename="entry-2.tlog-proof"'
     proof = parse_tlog_proof(answer.content)
-    keys, policy = heads.log_keys(), parse_policy(f"log {heads.log_keys()[0]}\nquorum none\n".encode())
+    keys, policy = [our_key()], parse_policy(f"log {our_key()}\nquorum none\n".encode())
     leaves = [parse_entry(bytes(row.data)).leaf for row in LogEntry.objects.order_by("index")]
     check_tlog_proof(proof, leaves[2], origin=instance_keys.origin(), log_keys=keys, policy=policy)
     with pytest.raises(RootMismatch):
@@ -283,7 +305,7 @@ def test_the_auditors_of_others_are_named_under_what_they_ran_again(client: Clie
     followed(neighbour)
     period = room.month()
     row = SignedHead.objects.order_by("-size")[0]
-    checkpoint = open_checkpoint(row.full_note, origin=instance_keys.origin(), log_keys=heads.log_keys()).checkpoint
+    checkpoint = open_checkpoint(row.full_note, origin=instance_keys.origin(), log_keys=[our_key()]).checkpoint
     line = cosign(checkpoint, neighbour.instance.auditor, 1_800_000_000)
     SignedHead.objects.filter(pk=row.pk).update(cosignatures=f"{line}\n")
     name = neighbour.instance.auditor.verifier.name
@@ -292,7 +314,7 @@ def test_the_auditors_of_others_are_named_under_what_they_ran_again(client: Clie
     # Under a head that ends inside of the batch it says nothing of this close.
     SignedHead.objects.filter(pk=row.pk).update(cosignatures="")
     older = SignedHead.objects.filter(size__lte=period.close_entry_id).order_by("-size")[0]
-    checkpoint = open_checkpoint(older.full_note, origin=instance_keys.origin(), log_keys=heads.log_keys()).checkpoint
+    checkpoint = open_checkpoint(older.full_note, origin=instance_keys.origin(), log_keys=[our_key()]).checkpoint
     line = cosign(checkpoint, neighbour.instance.auditor, 1_800_000_000)
     SignedHead.objects.filter(pk=older.pk).update(cosignatures=f"{line}\n")
     assert name not in shown(client, "/ledger/settlements")
