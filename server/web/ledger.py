@@ -51,7 +51,8 @@ def entry(request: HttpRequest, index: int) -> HttpResponse:
     """One entry in plain words, with the proof that it stands in the newest signed tree."""
     report = entry_reports.report(index)
     proof = report.proof
-    return render(request, "pages/ledger/entry.html", {"report": report, "tree": drawings.tree(proof.leaf, index, proof.path)})
+    context = {"report": report, "tree": drawings.tree(proof.leaf, index, proof.path), "tree_label": _tree_in_words(report)}
+    return render(request, "pages/ledger/entry.html", context)
 
 
 @require_safe
