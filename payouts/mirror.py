@@ -48,7 +48,8 @@ class MirrorReport:
     """How far our copy of a log is: of ``target`` entries that it signed, ``size`` are here and ``judged`` kept every rule.
 
     ``entries`` and ``fetched_bytes`` are those of this run; ``disputes`` the rules that were broken, with the index; ``missing``
-    the published blobs that the log does not show; ``error`` why the run ended early, empty when it did not.
+    the published blobs that the log does not show; ``error`` why the run ended early or saw
+    no newer checkpoint, empty when neither.
     """
 
     origin: str
@@ -83,11 +84,13 @@ def mirror_peer(
 
     Goes on where the last run ended. Never raises for what the peer shows: the reason stands in the report and on the row.
     """
+    unseen = ""
     if look and peer.forked_at is None:
         try:
             peer = peers.refresh(peer)
         except (LedgerError, TributaryError) as error:
-            logger.info("no newer checkpoint", extra={"peer": peer.origin, "error": f"{error.code}: {error}"})
+            unseen = f"{error.code}: {error}"
+            logger.info("no newer checkpoint", extra={"peer": peer.origin, "error": unseen})
             peer.refresh_from_db()
     budget = RunBudget(seconds_max, bytes_max)
     main = mirror_of(peer)
@@ -104,7 +107,7 @@ def mirror_peer(
         origin=peer.origin, target=peer.size, size=main.size, judged=main.judged, entries=main.size - before,
         fetched_bytes=budget.spent_bytes, disputes=_disputes(peer), missing=tuple(sorted(digest for digest, _ in main.missing)),
         branches=branches,
-        error=error_text,
+        error=error_text or unseen,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from payouts import checks, exports, log, peers, pins, selfcheck, store
 from payouts.ledger.__main__ import main as offline
 from payouts.ledger.entries import Draft, parse_entry
 from payouts.ledger.money import Account, account, in_units, parse_account
-from payouts.models import AccountHead, Agreement, Balance, EntryOfAccount, LogEntry, PeerLog, SignedHead
+from payouts.models import AccountHead, Agreement, Balance, EntryOfAccount, LogEntry, PeerLog, SignedHead, Witness
 from server.core import metrics
 from server.wiring import CHORES
 from tests.payouts.ledger_world import MemoryTiles, alpha_log
@@ -194,6 +194,7 @@ def test_the_log_of_another_instance_is_verified_from_afar(room: Room, neighbour
     assert "went_backwards" in asked("ledger", "verify", "--origin", neighbour.origin)[1]["problems"][0]
     PeerLog.objects.update(size=peer.size, genesis=b"{}")
     assert asked("ledger", "verify", "--origin", neighbour.origin)[1]["problems"] == ["the genesis is not the one that we pinned"]
+    Witness.objects.all().delete()
     PeerLog.objects.all().delete()
     # Signed by nobody whom the genesis names.
     neighbour.note = neighbour.checkpoint().replace(b"\n\n", b"\nmore\n\n", 1)

@@ -46,7 +46,7 @@ def test_probes_answer_under_any_host_name(client: Client) -> None:
 
 def test_readyz(db: None, client: Client, folders: Path) -> None:
     answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()) == (200, {"ready": True, "reasons": []})
+    assert (answer.status_code, answer.json()) == (200, {"ready": True, "reasons": [], "warnings": []})
     assert "no-store" in answer["Cache-Control"]
 
 
