@@ -1,6 +1,8 @@
 """How gunicorn serves an instance; the command line names the address, WEB_CONCURRENCY the number of processes."""  # noqa: INP001
 
 import os
+from pathlib import Path
+from typing import Any
 
 wsgi_app = "server.wsgi"
 worker_class = "gthread"
@@ -16,6 +18,14 @@ control_socket_disable = True
 forwarded_allow_ips = ""
 # The application writes one line per request. gunicorn's own messages (started, stopped, worker died) get the same shape.
 accesslog = None
+
+
+def on_starting(server: Any) -> None:  # noqa: ARG001 (the signature is gunicorn's)
+    """Make the folder that the web server in front reads the published ledger from: it is mounted before the first entry."""
+    if data := os.environ.get("TRIBUTARY_DATA_DIR"):
+        (Path(data) / "ledger" / "1").mkdir(parents=True, exist_ok=True)
+
+
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,

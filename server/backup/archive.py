@@ -98,7 +98,7 @@ def restore(backup: Path) -> None:
     for name in manifest["files"]:
         part, _, inside = name.partition("/")
         if inside and part in targets:
-            _copy(backup / name, targets[part] / inside, private=part != "media")
+            _copy(backup / name, targets[part] / inside, private=not _is_public(name))
     databases.load(backup / manifest["database"])
 
 
@@ -157,6 +157,11 @@ def digest_of(path: Path) -> str:
     """SHA-256 of a file as 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_public(name: str) -> bool:
+    """Does the web server in front read this file? Videos, and what the ledger published."""
+    return name.startswith(("media/", "ledger/1/"))
 
 
 def _copy(source: Path, target: Path, *, private: bool = True) -> str | None:

@@ -10,10 +10,13 @@ from django.shortcuts import render
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
+from payouts.ledger.merkle import hashes, nodes_of, prove_inclusion
+from payouts.proof_path import steps
 from server.accounts.models import Account
 from server.core import clock
 from server.videos.models import Comment, Video
 from server.videos.queries import Playback
+from server.web import drawings
 from server.web.cards import Card
 from server.web.threads import Conversation
 
@@ -57,6 +60,9 @@ def components(request: HttpRequest) -> HttpResponse:
         "card": card,
         "liked_card": replace(card, liked=True, shared=True, follow_state="accepted"),
         "tiles": [card, replace(card, video=remote), replace(card, video=sample_video(blurhash="", caption=""))],
+        "chart": drawings.chart([0, 3, 1, 0, 8, 5, 13, 2, 0, 21, 7]),
+        "chart_label": "60 entries in eleven days; most on the tenth: 21.",
+        "tree": sample_tree(),
         "video": video,
         "players": [
             SimpleNamespace(name="is-playing"),
@@ -74,6 +80,12 @@ def components(request: HttpRequest) -> HttpResponse:
 def sample_account(handle: str = "alice", domain: str = "") -> Account:
     """Somebody who does not exist."""
     return Account(id=1, handle=handle, domain=domain, display_name=handle.title(), uri=f"https://example.org/users/{handle}")
+
+
+def sample_tree() -> drawings.Tree:
+    """The proof of the third of five entries."""
+    leaves = hashes(bytes([number]) for number in range(5))
+    return drawings.tree(leaves[2], 2, steps(leaves[2], 2, 5, prove_inclusion(nodes_of(leaves), 2, 5)))
 
 
 def sample_video(account: Account | None = None, **fields: object) -> Video:

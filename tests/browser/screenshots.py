@@ -24,7 +24,7 @@ SHAPES = {
 Prepare = Callable[..., None]
 
 
-def pages(watch: str, period: int) -> dict[str, tuple[str, str, Prepare]]:
+def pages(watch: str, period: int, close: int) -> dict[str, tuple[str, str, Prepare]]:
     """What is shown. Light on one shape and dark on the other would hide half: every page is taken in both."""
     return {
         "feed": ("mina", "/?tab=local", playing),
@@ -48,6 +48,11 @@ def pages(watch: str, period: int) -> dict[str, tuple[str, str, Prepare]]:
         "money-period": ("root", f"/staff/periods/{period}", still),
         "money-agreements": ("root", "/staff/agreements", still),
         "money-ledgers": ("root", "/staff/ledgers", still),
+        "ledger": ("", "/ledger/", still),
+        "ledger-entry": ("", f"/ledger/entries/{close + 1}", at_the_proof),
+        "ledger-settlement": ("", f"/ledger/settlements/{close}", still),
+        "ledger-settlements": ("", "/ledger/settlements", still),
+        "ledger-peers": ("", "/ledger/peers", still),
         "identity": ("alice", "/settings/identity", still),
         "identity-move": ("alice", "/settings/identity/leave", still),
     }
@@ -87,6 +92,12 @@ def with_verdict(page: Page) -> None:
     page.evaluate("window.scrollTo(0, document.querySelector('[data-verifier]').offsetTop - 16)")
 
 
+def at_the_proof(page: Page) -> None:
+    """Where the tree is."""
+    still(page)
+    page.locator("#proof").evaluate("(heading) => heading.scrollIntoView()")
+
+
 def small(png: bytes) -> bytes:
     """The picture as a JPEG that is at most ``BYTES_MAX`` long."""
     from PIL import Image
@@ -111,6 +122,7 @@ def main(wanted: list[str]) -> None:
     from django.test.utils import override_settings
     from playwright.sync_api import sync_playwright
 
+    from payouts.models import LogEntry
     from server.accounts.models import User
     from server.videos.models import Video
     from tests.browser import showcase, treasury
@@ -133,11 +145,12 @@ def main(wanted: list[str]) -> None:
             users["root"] = User.objects.create_superuser("root@example.org", showcase.PASSWORD)
             second = User.objects.create_superuser("second@example.org", showcase.PASSWORD)
             period = treasury.fill(users["root"], second, people["alice"])
+            close = LogEntry.objects.get(type="close").index
             stretch = Video.objects.get(caption__startswith="First stretch")
             chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
             for shape, options in SHAPES.items():
                 for scheme in ("light", "dark"):
-                    for name, (who, where, prepare) in pages(f"/w/{stretch.pk}", period.pk).items():
+                    for name, (who, where, prepare) in pages(f"/w/{stretch.pk}", period.pk, close).items():
                         if wanted and name not in wanted:
                             continue
                         context = chromium.new_context(base_url=origin, color_scheme=scheme, **options)

@@ -107,6 +107,11 @@ def test_what_comes_back_is_what_was_there(live: tuple[Path, dict[str, str]], tm
     assert [name for name in _files(other) if name.startswith("media/")] == [f"media/{_content_name(CONTENT)}"]
     for path in [other / "secrets", *(other / "secrets").iterdir(), other / "tributary.sqlite3", other]:
         assert path.stat().st_mode & 0o077 == 0, path
+    # What the ledger published is for the web server in front, as it was; its head and whatever else is there is not.
+    published = [path for path in (other / "ledger" / "1").rglob("*") if path.is_file()]
+    assert published
+    for path in [*published, other / "ledger" / "head"]:
+        assert bool(path.stat().st_mode & 0o044) is (path in published), path
     manage(ROOT, new, "migrate", "--check")
     assert "size: 0" not in manage(ROOT, new, "ledger", "status")
     manage(ROOT, new, "ledger", "verify")

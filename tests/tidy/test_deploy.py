@@ -138,7 +138,7 @@ def test_what_compose_mounts_and_sets_exists(compose: Any) -> None:
     known = set(read_settings())
     for service in compose["services"].values():
         for volume in service.get("volumes", []):
-            source = str(volume).split(":", 1)[0]
+            source = volume["source"] if isinstance(volume, dict) else str(volume).split(":", 1)[0]
             if source.startswith("./") and source != "./backups":
                 assert (DEPLOY / source).exists(), source
             elif not source.startswith("."):
@@ -146,6 +146,14 @@ def test_what_compose_mounts_and_sets_exists(compose: Any) -> None:
     for name, service in _ours(compose).items():
         for variable in service["environment"]:
             assert variable.removesuffix("_FILE") in known, (name, variable)
+
+
+def test_caddy_sees_of_the_data_only_what_the_ledger_publishes(compose: Any) -> None:
+    volumes = compose["services"]["caddy"]["volumes"]
+    (ledger,) = [each for each in volumes if isinstance(each, dict)]
+    assert (ledger["source"], ledger["volume"]["subpath"], ledger["read_only"]) == ("data", "ledger/1", True)
+    assert f"root {ledger['target']}\n" in (DEPLOY / "Caddyfile").read_text()
+    assert not [each for each in volumes if str(each).startswith("data:")]
 
 
 # --- the proxies (tests/tidy/test_proxies.py runs them) ---

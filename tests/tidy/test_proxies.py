@@ -74,6 +74,7 @@ def nginx_files(folder: Path, site: str, tls_port: int, plain_port: int, upstrea
             f"/etc/letsencrypt/live/{HOST}/privkey.pem": str(key),
             "server 127.0.0.1:8000;": f"server 127.0.0.1:{upstream_port};",
             "root /srv/tributary;": f"root {files};",
+            " /var/lib/tributary": f" {files}/data",
             "/var/log/nginx/": f"{folder}/",
         },
     )
@@ -106,6 +107,7 @@ def _caddy(folder: Path, behind: Instance) -> Iterator[Front]:
             # A certificate of its own making in place of Let's Encrypt's.
             "{\n\tservers {": f"{{\n\tlocal_certs\n\tskip_install_trust\n\thttp_port {plain_port}\n\thttps_port {tls_port}\n\tadmin off\n\tservers {{",
             "root * /srv/media": f"root * {behind.folder}/media",
+            "/srv/ledger/1": f"{behind.folder}/data/ledger/1",
             "reverse_proxy web:8000": f"reverse_proxy 127.0.0.1:{behind.port}",
         },
     )
@@ -214,6 +216,74 @@ def test_media_is_read_only(front: Front) -> None:
     for method in ("POST", "PUT", "DELETE"):
         assert front.ask(f"/media/{CLIP}.mp4", method=method, body=b"x").status in {403, 404, 405}
     assert front.ask(f"/media/{CLIP}.mp4", method="HEAD").headers["Content-Length"] == "4096"
+
+
+# --- the ledger ---
+
+TILE, BUNDLE = "tile/0/x001/234", "tile/entries/000.p/7"
+BLOB = "cd" + "e" * 62
+
+
+def _publish(behind: Instance) -> dict[str, bytes]:
+    """Files where the application puts those of its ledger, by their addresses. The folder is there from the first start on."""
+    files = {f"/ledger/1/{TILE}": TILE, f"/ledger/1/{BUNDLE}": BUNDLE, f"/ledger/1/blob/{BLOB}": f"blob/{BLOB[:2]}/{BLOB}"}
+    root = behind.folder / "data" / "ledger" / "1"
+    assert root.is_dir()
+    for place in files.values():
+        path = root / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(place.encode())
+    hidden = behind.folder / "data" / "ledger" / "evidence" / BLOB[:2] / BLOB
+    hidden.parent.mkdir(parents=True, exist_ok=True)
+    hidden.write_text("not for strangers")
+    return {address: place.encode() for address, place in files.items()}
+
+
+def test_the_published_ledger_is_served_from_the_disk_for_ever(front: Front) -> None:
+    for address, body in _publish(front.behind).items():
+        answer = front.ask(address, Accept_Encoding="gzip")
+        assert (answer.status, answer.body) == (200, body), address
+        headers = answer.headers
+        assert headers.get_all("Cache-Control") == ["public, max-age=31536000, immutable"]
+        assert headers["Content-Type"] == "application/octet-stream"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Access-Control-Allow-Origin"] == "*"
+        assert headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+        assert headers["Strict-Transport-Security"] == "max-age=31536000"
+        assert headers["Content-Encoding"] is None
+        assert not [line for line in front.behind.lines() if line["path"] == address]
+
+
+def test_what_is_not_on_the_disk_the_application_answers(front: Front) -> None:
+    _publish(front.behind)
+    missing = ["/ledger/1/tile/0/999", f"/ledger/1/blob/{'0' * 64}", "/ledger/1/checkpoint", "/ledger/1/entry/0"]
+    for path in missing:
+        answer = front.ask(path)
+        assert (answer.status, answer.headers["Cache-Control"]) == (404, "no-store"), path
+        assert _last_line(front, path)["status"] == 404
+    assert front.ask("/ledger/").status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/ledger/1/blob/../../evidence/{BLOB[:2]}/{BLOB}",
+        f"/ledger/1/blob/%2e%2e/%2e%2e/evidence/{BLOB[:2]}/{BLOB}",
+        f"/ledger/1/tile/0/..%2f..%2f..%2f..%2fevidence%2f{BLOB[:2]}%2f{BLOB}",
+        f"/ledger/evidence/{BLOB[:2]}/{BLOB}",
+        f"/ledger/1/blob/{BLOB[:2]}/{BLOB}",
+        "/ledger/head",
+        "/ledger/1/../../secrets/secret_key",
+        "/ledger/1/tile/",
+        "/ledger/1/tile/0/x001/",
+    ],
+)
+def test_nothing_else_leaves_by_the_ledgers_door(front: Front, path: str) -> None:
+    _publish(front.behind)
+    answer = front.ask(path)
+    assert answer.status in {301, 308, 400, 403, 404}, answer
+    assert b"not for strangers" not in answer.body
+    assert b"tile/" not in answer.body
 
 
 # --- who is asking ---
