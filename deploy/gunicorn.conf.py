@@ -20,7 +20,7 @@ forwarded_allow_ips = ""
 accesslog = None
 
 
-def on_starting(server: Any) -> None:  # noqa: ARG001 (the signature is gunicorn's)
+def on_starting(server: Any) -> None:
     """Make the folder that the web server in front reads the published ledger from: it is mounted before the first entry."""
     if data := os.environ.get("TRIBUTARY_DATA_DIR"):
         (Path(data) / "ledger" / "1").mkdir(parents=True, exist_ok=True)
