@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payouts import mldsa as openssl
 from payouts.ledger import mldsa
 from payouts.ledger.checkpoint import Checkpoint, open_checkpoint
 from payouts.ledger.errors import BadTile, LedgerError, RootMismatch
@@ -25,6 +24,7 @@ from payouts.ledger.merkle import (
 )
 from payouts.ledger.ranges import check_range, prove_range
 from payouts.ledger.whole import read_whole
+from tests import openssl_mldsa as openssl
 from tests.payouts.ledger_world import MemoryTiles
 from tests.pure.test_ledger_mldsa import COSIGNED, LOG, WITNESS
 

@@ -5,7 +5,6 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from payouts import mldsa as openssl
 from payouts.ledger import canonical, container
 from payouts.ledger.__main__ import check_agreement, verify_identity_log
 from payouts.ledger.checkpoint import Checkpoint, cosign, open_checkpoint, parse_checkpoint, sign_checkpoint
@@ -37,6 +36,7 @@ from payouts.ledger.note import (
 from payouts.ledger.policy import exact_policy, parse_policy
 from payouts.ledger.tlogproof import TlogProof, check_tlog_proof
 from payouts.ledger.verdict import verify
+from tests import openssl_mldsa as openssl
 from tests.payouts.ledger_world import alices_statement
 
 LOG = Signer("log.example/ledger/1", ED25519, b"\1" * 32)

@@ -10,7 +10,6 @@ from proofbundle import merkle as their_merkle
 from proofbundle import tlogproof as their_proofs
 from proofbundle.errors import ProofBundleError
 
-from payouts import mldsa as openssl
 from payouts.ledger.checkpoint import Checkpoint, open_checkpoint
 from payouts.ledger.errors import LedgerError
 from payouts.ledger.merkle import check_consistency, hashes, leaf_hash, nodes_of, prove_consistency, prove_inclusion, tree_root
@@ -18,6 +17,7 @@ from payouts.ledger.mldsa import cosigned_message
 from payouts.ledger.note import ML_DSA_44, VerifierKey, add_signatures, signature_line
 from payouts.ledger.policy import parse_policy
 from payouts.ledger.tlogproof import TlogProof, check_tlog_proof, format_tlog_proof, parse_tlog_proof
+from tests import openssl_mldsa as openssl
 from tests.payouts.ledger_world import WITNESSED_AT, alpha, alpha_log, beta, outside
 
 LOG = alpha_log()

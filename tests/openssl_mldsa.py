@@ -1,6 +1,6 @@
-"""ML-DSA-44 for notes, by OpenSSL: the witnesses that C2SP recommends now may sign beside our own Ed25519 ones.
+"""ML-DSA-44 for notes, by OpenSSL: what a program that knows it gives to ``open_note``, in the slot that the core leaves.
 
-Kept out of ``payouts.ledger``, which the offline verifier runs with PyNaCl alone.
+Nothing of ours asks such a witness yet: the offline verifier runs with PyNaCl alone.
 """
 
 from collections.abc import Mapping
