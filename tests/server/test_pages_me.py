@@ -194,6 +194,14 @@ def test_an_account_is_closed_with_its_password_by_nobody_else(world: World):
     assert Account.objects.get(pk=world.charlie.pk).deleted_at is None
 
 
+def test_the_password_cannot_be_guessed_on_the_closing_page(world: World):
+    found = signed_in(world.bob)
+    for _ in range(5):
+        assert "This is not your password" in text(found.post("/settings/close", {"password": "wrong", "sure": "on"}))
+    assert "Wait a minute" in text(found.post("/settings/close", {"password": PASSWORD, "sure": "on"}))
+    assert Account.objects.get(pk=world.bob.pk).deleted_at is None
+
+
 def test_an_account_is_closed_from_the_command_line_only_when_meant(world: World):
     for arguments in (("close", "alice"), ("close", "nobody", "--yes"), ("close", "dora", "--yes")):
         with pytest.raises(CommandError):
