@@ -95,8 +95,9 @@ def _take_name(name: str) -> None:
 
 
 def _signal_group(process: BaseProcess, number: int) -> None:
+    assert process.pid is not None, "it was started"
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid or 0, number)
+        os.killpg(process.pid, number)
 
 
 def children(bind: str, port: int, data: Path) -> list[Child]:
@@ -224,11 +225,14 @@ def _refuse_busy_port(bind: str, port: int) -> None:
 
 def _greet(python: str, data: Path) -> None:
     from django.conf import settings
+    from django.db import connection
 
     from server.accounts.models import User
 
     say(f"\nTributary is ready at {settings.ORIGIN}/   (data in {data})")
-    if not User.objects.filter(is_superuser=True).exists():
+    has_administrator = User.objects.filter(is_superuser=True).exists()
+    connection.close()  # a process that is forked again later must not inherit it
+    if not has_administrator:
         setting = f"TRIBUTARY_DATA_DIR={data} TRIBUTARY_ORIGIN={settings.ORIGIN}"
         if settings.ALLOW_LOOPBACK:
             setting += " TRIBUTARY_ALLOW_LOOPBACK=true"  # else an identity on this machine is refused
