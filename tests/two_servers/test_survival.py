@@ -45,6 +45,10 @@ def test_a_worker_killed_in_the_middle_of_a_transcode_loses_nothing(friends: tup
     os.kill(worker, signal.SIGKILL)
     published = maker.video_when(video["id"], "published", seconds_max=180)
     assert maker.instance.child("transcode") != worker
+    # A process that is forked from another must not inherit a connection to SQLite.
+    assert maker.instance.process is not None
+    open_files = [str(file.readlink()) for file in Path(f"/proc/{maker.instance.process.pid}/fd").iterdir()]
+    assert not [name for name in open_files if "sqlite3" in name]
     rungs = maker.instance.rows("SELECT name FROM videos_rendition WHERE video_id = ?", int(video["id"]))
     assert len(rungs) == 2
     wait_for("the video at the peer", lambda: stored_once(viewer.instance, published["uri"]))
