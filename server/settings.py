@@ -252,7 +252,8 @@ STORAGES = {
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("TRIBUTARY_STATIC_DIR", default=str(BASE_DIR / "var" / "static"))).resolve()
-STATICFILES_DIRS: list[Path] = []
+# The browser makes recovery sentences from the same lists.
+STATICFILES_DIRS = [("identity/words", BASE_DIR / "server" / "identity" / "wordlists")]
 
 # Money. A close of this many millionths or more needs a second person (default: 100 units of the currency).
 FOUR_EYES_AMOUNT_MILLIONTHS: int = env.int("TRIBUTARY_FOUR_EYES_AMOUNT", default=100_000_000)

@@ -14,6 +14,7 @@ from server.core.errors import Conflict, Invalid, NotAllowed, NotFound, WrongSta
 from server.identity import actions as identities
 from server.identity import queries as identity_queries
 from server.identity import resolver
+from server.identity.offer import Offer
 
 MOVE_BYTES_MAX = 512 * limits.KIB
 
@@ -38,7 +39,7 @@ def give_missing_identities(*, count_max: int = 100) -> int:
     return len(missing)
 
 
-def expect_move(*, account: Account, by: Account, old_address: str) -> identities.Offer:
+def expect_move(*, account: Account, by: Account, old_address: str) -> Offer:
     """At the new home: make ``account`` ready to take over the identity of ``old_address``, which must have one.
 
     Asks the old server who that is. Raises NotAllowed, NotFound, Invalid, Conflict and what ``ask_account`` raises.

@@ -11,9 +11,10 @@ from django.views.decorators.http import require_POST, require_safe
 from server.accounts import moving, queries
 from server.api import problems
 from server.core.errors import NotFound, TributaryError
-from server.identity import actions, resolver
+from server.identity import actions
 from server.identity import queries as identities
 from server.identity.models import Identity
+from server.identity.offer import offer_document
 
 
 def _identity(handle: str) -> Identity:
@@ -59,7 +60,7 @@ def move_offer(request: HttpRequest, handle: str) -> HttpResponse:
         offer = actions.open_offer(actor_uri=queries.local_by_handle(handle).uri)
     except TributaryError as error:
         return _refused(error)
-    return JsonResponse(resolver.offer_document(offer))
+    return JsonResponse(offer_document(offer))
 
 
 @csrf_exempt  # no session counts here: the grant in the body is the credential

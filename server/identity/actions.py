@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,20 +16,9 @@ from server.identity import hostgrant, keylog, queries
 from server.identity.facts import HomeMoved, IdentityChanged
 from server.identity.keylog import PolicyLog
 from server.identity.models import CustodyKey, HomeOffer, Identity, KeyLogLine
+from server.identity.offer import Offer
 
 OFFER_SECONDS = 24 * 3600
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What a new home tells the old one: the challenge, and the keys the next entry must name."""
-
-    nonce: str
-    scid: str
-    audience: str
-    home: keylog.Home
-    user_key: str
-    root_key_hash: str
 
 
 @transaction.atomic

@@ -8,10 +8,11 @@ from typing import Any
 
 from django.conf import settings
 
-from server.core import canonical, clock, hosts, http, limits
-from server.core.errors import Conflict, Invalid, NotFound, TributaryError, Unavailable
+from server.core import canonical, clock, http, limits
+from server.core.errors import Conflict, NotFound, TributaryError, Unavailable
 from server.identity import actions, hostgrant, keylog
 from server.identity.models import Identity
+from server.identity.offer import BadOffer, Offer, read_offer
 
 logger = logging.getLogger(__name__)
 
@@ -19,13 +20,6 @@ OFFER_BYTES_MAX = 8 * limits.KIB
 ANSWER_BYTES_MAX = 64 * limits.KIB
 WAIT_SECONDS_MAX = 10
 OK = 200
-_OFFER_MEMBERS = {"v", "type", "nonce", "scid", "audience", "actor", "acct", "did", "homeKey", "userKey", "rootKeyHash"}
-
-
-class BadOffer(Invalid):
-    """The other server's offer of a home is not one."""
-
-    code = "bad_offer"
 
 
 def fetch_log(url: str) -> bytes:
@@ -60,7 +54,7 @@ def fetch_host_grant(actor_uri: str) -> Mapping[str, Any]:
     return hostgrant.parse_host_grant(_get(f"{actor_uri}/host-grant", accept="application/json", size_bytes_max=OFFER_BYTES_MAX))
 
 
-def fetch_offer(actor_uri: str) -> actions.Offer:
+def fetch_offer(actor_uri: str) -> Offer:
     """What the new home of ``actor_uri`` asks of the old one. Raises BadOffer, http.HttpError, NotFound, Unavailable."""
     try:
         document = canonical.parse(
@@ -70,44 +64,10 @@ def fetch_offer(actor_uri: str) -> actions.Offer:
         )
     except ValueError as error:
         raise BadOffer from error
-    if not isinstance(document, dict) or document.keys() != _OFFER_MEMBERS:
-        raise BadOffer
-    if not all(isinstance(value, str) for name, value in document.items() if name != "v") or document["v"] != 1:
-        raise BadOffer
-    origin = hosts.parse_url(actor_uri).origin
-    if document["actor"] != actor_uri or document["audience"] != origin:
+    offer = read_offer(document, loopback=settings.ALLOW_LOOPBACK)
+    if offer.home.actor != actor_uri:
         raise BadOffer("The offer is for another address than the one it came from.")
-    did = keylog.parse_did(document["did"], loopback=settings.ALLOW_LOOPBACK)
-    home = keylog.Home(
-        host=did.host, port=did.port, path=did.path, actor=document["actor"], acct=document["acct"], key=document["homeKey"]
-    )
-    if hosts.parse_url(did.url(loopback=settings.ALLOW_LOOPBACK)).origin != origin or did.scid != document["scid"]:
-        raise BadOffer("The offer names a log at another place than its own.")
-    return actions.Offer(
-        nonce=document["nonce"],
-        scid=document["scid"],
-        audience=document["audience"],
-        home=home,
-        user_key=document["userKey"],
-        root_key_hash=document["rootKeyHash"],
-    )
-
-
-def offer_document(offer: actions.Offer) -> dict[str, Any]:
-    """An offer as ``fetch_offer`` reads it at the other side."""
-    return {
-        "v": 1,
-        "type": "HomeOffer",
-        "nonce": offer.nonce,
-        "scid": offer.scid,
-        "audience": offer.audience,
-        "actor": offer.home.actor,
-        "acct": offer.home.acct,
-        "did": offer.home.did(offer.scid),
-        "homeKey": offer.home.key,
-        "userKey": offer.user_key,
-        "rootKeyHash": offer.root_key_hash,
-    }
+    return offer
 
 
 def hand_over(actor_uri: str, *, log: bytes, grant: Mapping[str, Any]) -> None:

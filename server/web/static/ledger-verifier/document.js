@@ -44,7 +44,7 @@ export function readDocument(state) {
     archives: endpoints("TributaryArchive"),
   };
   check(document);
-  if (writeJson(build(document)) !== writeJson(state)) bad("a part that this verifier does not know");
+  if (writeJson(buildDocument(document)) !== writeJson(state)) bad("a part that this verifier does not know");
   return document;
 }
 
@@ -67,7 +67,8 @@ function check({ did, actor, acct, prior, user, home, box, custody, replicas, ar
   if (![actor, ...replicas, ...archives].every(isAddress)) bad("an address is a URL without user and fragment");
 }
 
-function build(document) {
+/** The `state` for a log entry. */
+export function buildDocument(document) {
   const { did, user, home, box } = document;
   const userMethod = `${did}#user-${user.number}`;
   const homeMethod = `${did}#home-${home.number}`;

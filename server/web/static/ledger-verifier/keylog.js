@@ -44,12 +44,18 @@ export async function verifyLog(lines, now) {
   }
 }
 
-async function replay(lines, now) {
+/** Every entry of a log, replayed: `entry`, `after` (parameters), `did` and, of later entries, `keyIndex` (the j of V8b). */
+export async function readLog(lines, now) {
   const size = lines.reduce((sum, line) => sum + toUtf8(line).length + 1, 0);
   unless(size <= LOG_BYTES_MAX && lines.length <= ENTRIES_MAX, "V1", "the log is too large");
   const versions = [];
   for (const line of lines) versions.push(await step(versions[versions.length - 1], parseEntry(line), now));
   unless(versions.every(({ after }) => after.witness === NO_WITNESS), "V13", "witnesses whose approvals are not here");
+  return versions;
+}
+
+async function replay(lines, now) {
+  const versions = await readLog(lines, now);
   const keys = new Map();
   let custody;
   for (const { entry } of versions) {
@@ -110,8 +116,8 @@ async function step(before, entry, now) {
   const isCommitted = before !== undefined && before.after.nextKeyHashes.length > 0;
   if (isCommitted) await checkPreRotation(before, entry, after);
   const key = await checkProofs(entry, before === undefined || isCommitted ? after.updateKeys : before.after.updateKeys);
-  await checkPolicy(before, after, isCommitted ? key : null);
-  return { entry, after, did };
+  const keyIndex = await checkPolicy(before, after, isCommitted ? key : null);
+  return { entry, after, did, keyIndex };
 }
 
 async function checkScid(entry, scid) {
@@ -158,12 +164,13 @@ async function checkPolicy(before, after, key) {
   unless(before === undefined || key !== null, "V8", "the entry before committed to no key");
   const next = after.nextKeyHashes;
   unless(next.length <= NEXT_KEYS_MAX && new Set(next).size === next.length, "V8b", "too many hashes, or one twice");
-  if (before === undefined) return;
+  if (before === undefined) return null;
   const committed = before.after.nextKeyHashes;
   const index = committed.indexOf(await multihash(toUtf8(key)));
-  if (index === 0) return;
+  if (index === 0) return index;
   unless(committed.slice(0, index).every((hash, at) => next[at] === hash), "V8b", "a hash of higher priority was dropped");
   unless(!after.deactivated && after.portable && after.witness === before.after.witness, "V8b", "only the key of highest priority may do this");
+  return index;
 }
 
 const NO_WITNESS = "";
