@@ -17,7 +17,7 @@ from payouts.ledger.money import PAYABLE, UNCLAIMED, account, format_amount
 from payouts.ledger.multikey import multikey_bytes
 from payouts.models import Acceptance, AccountHead, Agreement
 from server.core import clock
-from server.core.errors import Conflict, Invalid, NotAllowed, NotFound
+from server.core.errors import Conflict, Invalid, NotAllowed, NotFound, WrongState
 from server.identity import keylog, resolver
 from server.identity import queries as identities
 from server.identity.models import Identity
@@ -76,8 +76,13 @@ def in_force(scid: str) -> Agreement:
     return (own.order_by("-effective_from", "-entry_id").first() if scid else None) or default_offer()
 
 
-def prepare_acceptance(*, scid: str) -> dict[str, Any]:
-    """What ``scid`` must sign (``offers.sign`` with her ``#user`` key) to accept the default offer for her channel."""
+def prepare_acceptance(*, scid: str, offer_id: str = "") -> dict[str, Any]:
+    """What ``scid`` must sign (``offers.sign`` with her ``#user`` key) to accept the default offer for her channel.
+
+    ``offer_id``: the terms that she was shown; others are not prepared (Conflict).
+    """
+    if offer_id and offer_id != default_offer().id:
+        raise Conflict("The terms have changed since you read them. Read them again before you sign.")
     now = clock.iso(clock.now())
     return offers.channel_agreement(
         terms_of(default_offer()), scid=scid, custody=member(scid).custody, created=now, effective_from=now
@@ -95,11 +100,30 @@ def accept_default(*, scid: str, key: SigningKey | None = None, offer_id: str = 
     known = Acceptance.objects.filter(scid=scid).order_by("-id").first()
     if known is not None:
         return known
-    signer = key or identities.custody_key(identities.by_scid(scid), "user")
+    signer = key or custody_key(scid)
     document = offers.sign(
         prepare_acceptance(scid=scid), key=signer, verification_method=member(scid).method, created=clock.now()
     )  # fmt: skip
     return accept(data=canonical.encode(document))
+
+
+def accept_signed(*, scid: str, data: bytes) -> Acceptance:
+    """Take what ``scid`` signed herself over the default offer (``prepare_acceptance``). Raises as ``accept``."""
+    try:
+        signed_by = agreement.parse_agreement(data).scope
+    except LedgerError as error:
+        raise Invalid(f"{error.code}: {error}") from error
+    if signed_by != scid:
+        raise NotAllowed("This agreement is somebody else's.")
+    return accept(data=data)
+
+
+def custody_key(scid: str) -> SigningKey:
+    """The ``#user`` key of ``scid`` that is held here. Raises WrongState, with what to do, when she holds it herself."""
+    identity = identities.by_scid(scid)
+    if identity.custody == "owner":
+        raise WrongState("You hold your key yourself: sign in the browser that has it, or with your recovery kit.")
+    return identities.custody_key(identity, "user")
 
 
 def accept_from_elsewhere(*, data: bytes) -> Acceptance:

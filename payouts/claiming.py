@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from nacl.signing import SigningKey
 
@@ -19,8 +20,7 @@ from payouts.ledger.errors import LedgerError
 from payouts.models import PeerAgreement, PeerLog
 from payouts.peers import PeerUnclear
 from server.core import clock, http, limits
-from server.core.errors import Conflict, NotFound, TributaryError, WrongState
-from server.identity import queries as identities
+from server.core.errors import Conflict, Invalid, NotFound, TributaryError, WrongState
 
 logger = logging.getLogger(__name__)
 
@@ -56,21 +56,29 @@ def offer_of(peer: PeerLog) -> Offer:
     return Offer(peer, terms)
 
 
-def accept_elsewhere(*, scid: str, peer: PeerLog, offer_id: str = "", key: SigningKey | None = None) -> PeerAgreement:
+def prepare_elsewhere(*, scid: str, peer: PeerLog, offer_id: str = "") -> dict[str, Any]:
+    """What ``scid`` must sign with her ``#user`` key to accept the offer of ``peer``. Raises Conflict, and as ``offer_of``."""
+    offer = offer_of(peer)
+    _check_shown(offer, offer_id)
+    return _document(offer.terms, scid)
+
+
+def accept_elsewhere(
+    *, scid: str, peer: PeerLog, offer_id: str = "", key: SigningKey | None = None, signed: bytes = b""
+) -> PeerAgreement:
     """Sign the offer of ``peer`` for ``scid``, hand it over, and keep it as ``peer`` signed it too. Idempotent for one offer.
 
-    ``offer_id``: the terms that she was shown; others are not signed (Conflict). ``key``: her ``#user`` key; without it the one
-    in our custody. Afterwards the claim is asked for anew; when that fails it is found later. Raises NotFound, WrongState when
-    her key is not held here, as ``offer_of`` does, and Conflict with the reason when the other instance refuses.
+    ``offer_id``: the terms that she was shown; others are not signed (Conflict). ``key``: her ``#user`` key, or ``signed``: what
+    ``prepare_elsewhere`` gave her, signed by herself; without either the key in our custody. Afterwards the claim is asked for
+    anew; when that fails it is found later. Raises NotFound, WrongState when her key is not held here, as ``offer_of`` does, and
+    Conflict with the reason when the other instance refuses.
     """
-    identity = identities.by_scid(scid)
     offer = offer_of(peer)
-    if offer_id and offer.terms.id != offer_id:
-        raise Conflict("The terms have changed since you read them. Read them again before you sign.")
+    _check_shown(offer, offer_id)
     known = PeerAgreement.objects.filter(peer=peer, scid=scid, offer_id=offer.terms.id).first()
     if known is None:
-        signer = key or identities.custody_key(identity, "user")
-        known = _keep(offer, scid, _hand_over(peer, _signed(offer.terms, scid, signer)))
+        data = _checked(offer, scid, signed) if signed else _signed(offer.terms, scid, key or agreements.custody_key(scid))
+        known = _keep(offer, scid, _hand_over(peer, data))
     try:
         peers.refresh_claim(peer=peer, scid=scid)
     except (LedgerError, TributaryError) as error:
@@ -95,12 +103,40 @@ def _named(peer: PeerLog) -> Iterator[None]:
         raise PeerUnclear(f"{peer.origin}: {error.code}: {error}") from error
 
 
+def _check_shown(offer: Offer, offer_id: str) -> None:
+    if offer_id and offer.terms.id != offer_id:
+        raise Conflict("The terms have changed since you read them. Read them again before you sign.")
+
+
+def _document(terms: Terms, scid: str) -> dict[str, Any]:
+    now = clock.iso(clock.now())
+    return offers.channel_agreement(terms, scid=scid, custody=agreements.member(scid).custody, created=now, effective_from=now)
+
+
 def _signed(terms: Terms, scid: str, key: SigningKey) -> bytes:
-    who, now = agreements.member(scid), clock.now()
-    document = offers.channel_agreement(
-        terms, scid=scid, custody=who.custody, created=clock.iso(now), effective_from=clock.iso(now)
-    )  # fmt: skip
-    return canonical.encode(offers.sign(document, key=key, verification_method=who.method, created=now))
+    method = agreements.member(scid).method
+    return canonical.encode(offers.sign(_document(terms, scid), key=key, verification_method=method, created=clock.now()))
+
+
+def _checked(offer: Offer, scid: str, data: bytes) -> bytes:
+    """What she signed herself, before it is handed to anybody. Raises Invalid."""
+    try:
+        signed = agreement.parse_agreement(data)
+        who = agreements.member(scid)
+        expected = offers.channel_agreement(
+            offer.terms,
+            scid=scid,
+            custody=who.custody,
+            created=signed.document["created"],
+            effective_from=signed.effective_from,
+        )
+        if signed.id != expected["id"]:
+            raise Invalid("These are not the terms that were offered.")
+        if agreement.check_signed(signed, who.present_keys.get, by_instance=False):
+            raise Invalid("This agreement is not signed with the present key of the identity.")
+    except LedgerError as error:
+        raise Invalid(f"{error.code}: {error}") from error
+    return data
 
 
 def _hand_over(peer: PeerLog, data: bytes) -> bytes:

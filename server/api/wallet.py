@@ -7,11 +7,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from payouts import agreements, claiming, instance_keys, peers, queries
+from payouts.ledger import canonical
+from payouts.ledger.errors import LedgerError
 from server.accounts.models import Account
 from server.api.auth import me
 from server.api.fields import Moment, Text
 from server.api.operations import Resource, operation, read
-from server.core.errors import NotFound
+from server.core.errors import Invalid, NotFound
 
 ORIGIN_CHARACTERS_MAX = 300
 
@@ -46,6 +48,17 @@ class SignSerializer(serializers.Serializer):
         required=False, allow_blank=True, max_length=64, help_text="The `id` of the terms you read. Others are then not signed."
     )
 
+    document = serializers.DictField(
+        required=False, help_text="What `wallet.prepare` gave, with your proof in it: needed when you hold your keys yourself."
+    )
+
+
+class PreparedSerializer(serializers.Serializer):
+    """What to sign."""
+
+    document = serializers.JSONField(help_text="The agreement. Sign it without `id` and `proof`, put the proof into `proof`.")
+    verification_method = serializers.CharField(help_text="What your proof must name.")
+
 
 class Wallet(Resource):
     """Your money."""
@@ -67,6 +80,27 @@ class Refresh(Resource):
         return Response(_show(scid))
 
 
+class Prepare(Resource):
+    """What you sign yourself."""
+
+    @operation(
+        "wallet.prepare",
+        "Prepare an agreement for your own signature",
+        body=SignSerializer,
+        answers={200: PreparedSerializer},
+        errors=(404, 409, 502, 503, 504),
+    )
+    def post(self, request: Request) -> Response:
+        """Needed when you hold your keys yourself; then send it signed to `wallet.sign`."""
+        scid, sent = _scid(me(request)), read(SignSerializer, request.data)
+        debtor, offer_id = sent["debtor"], sent.get("offer", "")
+        if debtor == instance_keys.origin():
+            document = agreements.prepare_acceptance(scid=scid, offer_id=offer_id)
+        else:
+            document = claiming.prepare_elsewhere(scid=scid, peer=claiming.peer_called(debtor), offer_id=offer_id)
+        return Response({"document": document, "verification_method": agreements.member(scid).method})
+
+
 class Sign(Resource):
     """Your signature."""
 
@@ -78,14 +112,24 @@ class Sign(Resource):
         errors=(404, 409, 502, 503, 504),
     )
     def post(self, request: Request) -> Response:
-        """With the key that this server holds for you. What waited there becomes payable; signing twice is once."""
+        """With the key this server holds for you, or with your own (`document`). What waited becomes payable; twice is once."""
         scid, sent = _scid(me(request)), read(SignSerializer, request.data)
         debtor, offer_id = sent["debtor"], sent.get("offer", "")
-        if debtor == instance_keys.origin():
-            agreements.accept_default(scid=scid, offer_id=offer_id)
+        signed = _bytes(sent["document"]) if "document" in sent else b""
+        if debtor != instance_keys.origin():
+            claiming.accept_elsewhere(scid=scid, peer=claiming.peer_called(debtor), offer_id=offer_id, signed=signed)
+        elif signed:
+            agreements.accept_signed(scid=scid, data=signed)
         else:
-            claiming.accept_elsewhere(scid=scid, peer=claiming.peer_called(debtor), offer_id=offer_id)
+            agreements.accept_default(scid=scid, offer_id=offer_id)
         return Response(_show(scid))
+
+
+def _bytes(document: dict[str, Any]) -> bytes:
+    try:
+        return canonical.encode(document)
+    except LedgerError as error:
+        raise Invalid(f"{error.code}: {error}", field="document") from error
 
 
 def _show(scid: str) -> dict[str, Any]:
@@ -98,4 +142,4 @@ def _scid(account: Account) -> str:
     return account.scid
 
 
-one, refresh, sign = Wallet.as_view(), Refresh.as_view(), Sign.as_view()
+one, refresh, prepare, sign = Wallet.as_view(), Refresh.as_view(), Prepare.as_view(), Sign.as_view()

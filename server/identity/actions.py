@@ -25,11 +25,11 @@ OFFER_SECONDS = 24 * 3600
 def create_identity(*, handle: str, home_key: str) -> Identity:
     """A new identity for the local ``handle``, its keys in this server's custody, which the log says. Records IdentityChanged."""
     moment = clock.now()
-    first, following, user = (_new_key(role) for role in ("root", "root", "user"))
+    first, following, user = (new_key(role) for role in ("root", "root", "user"))
     document = keylog.first_document(queries.home_of(handle=handle, home_key=home_key), user_key=user.public, custody="server")
     log = keylog.genesis(
         document=document,
-        key=_open(first),
+        key=open_key(first),
         next_keys=[keylog.key_hash(following.public)],
         now=moment,
         loopback=settings.ALLOW_LOOPBACK,
@@ -58,7 +58,7 @@ def accept_log(*, data: bytes, requested: str | None = None) -> Identity:
 @transaction.atomic
 def offer_home(*, scid: str, handle: str, actor_uri: str, home_key: str) -> Offer:
     """Make this instance ready to become the home of ``scid`` under the local ``handle``; good for one day, used once."""
-    root, user = _new_key("root"), _new_key("user")
+    root, user = new_key("root"), new_key("user")
     root.save()
     user.save()
     nonce = secrets.token_urlsafe(24)
@@ -133,7 +133,8 @@ def leave_home(*, identity: Identity, data: bytes) -> Identity:
 def arrive(*, data: bytes, grant: Mapping[str, Any]) -> Identity:
     """Become the home of an identity: its log names us, and its HostGrant answers our challenge (rule V18).
 
-    The next entry is written at once: it replaces the ``#user`` key, which the old home still knows, by our own.
+    Under server custody the next entry is written at once: it replaces the ``#user`` key, which the old home still knows, by our
+    own. Under owner custody her keys stay hers; ours is kept only where her entry commits to it for recovery.
     Raises KeyLogError, GrantRefused, NotFound; then nothing has changed and the challenge is still open.
     """
     offered = HomeOffer.objects.select_for_update().filter(nonce=str(grant.get("nonce", ""))).first()
@@ -146,21 +147,27 @@ def arrive(*, data: bytes, grant: Mapping[str, Any]) -> Identity:
     )
     if (granted.actor, granted.home_key) != (offered.actor_uri, offered.home_key):
         raise Conflict("The move names another account or another key than was offered.")
+    accept_log(data=data, requested=offered.scid)
+    identity = _take_keys(log, offered) if log.custody != "owner" else _leave_keys(log, offered)
+    identity.host_grant = dict(grant)
+    identity.save(update_fields=["host_grant"])
+    return identity
+
+
+def _take_keys(log: PolicyLog, offered: HomeOffer) -> Identity:
+    """The keys of an identity under server custody become ours, with an entry that only we can follow."""
     if keylog.key_hash(offered.root_key.public) not in log.head.parameters.next_key_hashes:
         raise Invalid("The log does not commit to the key of its new home.")
-    accept_log(data=data, requested=offered.scid)
-    following = _new_key("root")
+    following = new_key("root")
     ours = keylog.rotate_user(
         log,
         user_key=offered.user_key.public,
-        key=_open(offered.root_key),
+        key=open_key(offered.root_key),
         next_keys=[keylog.key_hash(following.public)],
         now=clock.now(),
         loopback=settings.ALLOW_LOOPBACK,
     )
     identity = accept_log(data=ours.data, requested=offered.scid)
-    identity.host_grant = dict(grant)
-    identity.save(update_fields=["host_grant"])
     following.identity = identity
     following.save()
     CustodyKey.objects.filter(id=offered.user_key_id).update(identity=identity)
@@ -169,19 +176,34 @@ def arrive(*, data: bytes, grant: Mapping[str, Any]) -> Identity:
     return identity
 
 
+def _leave_keys(log: PolicyLog, offered: HomeOffer) -> Identity:
+    """The owner holds her keys. The offer and its keys go, but for the one that she wants us to have for recovery."""
+    identity = queries.by_scid(log.scid)
+    if keylog.key_hash(offered.root_key.public) in log.head.parameters.next_key_hashes[1:]:
+        CustodyKey.objects.filter(id=offered.root_key_id).update(identity=identity, role="custodian")
+    else:
+        offered.root_key.delete()
+    CustodyKey.objects.filter(id=offered.user_key_id).delete()
+    return identity
+
+
 def _committed_root(identity: Identity, log: PolicyLog) -> SigningKey:
     for held in CustodyKey.objects.filter(identity=identity, role="root"):
         if keylog.key_hash(held.public) in log.head.parameters.next_key_hashes:
-            return _open(held)
+            return open_key(held)
+    if log.custody == "owner":
+        raise WrongState("You hold the keys of this identity: sign the move with your recovery kit. This server cannot.")
     raise WrongState("The key for the next entry of this log is not held here.")
 
 
-def _new_key(role: str) -> CustodyKey:
+def new_key(role: str) -> CustodyKey:
+    """A key pair to be held here, not saved yet."""
     pair = keys.make_ed25519()
     return CustodyKey(role=role, public=pair.public, private_sealed=pair.private_sealed)
 
 
-def _open(held: CustodyKey) -> SigningKey:
+def open_key(held: CustodyKey) -> SigningKey:
+    """The private half of a key that is held here."""
     return SigningKey(keys.unseal(bytes(held.private_sealed)))
 
 

@@ -51,12 +51,13 @@ class KeyLogLine(models.Model):
 
 
 class CustodyKey(models.Model):
-    """A private key the server holds for an identity under server custody: the next root key, or the ``#user`` key.
+    """A private key the server holds for an identity: under server custody the next root key and the ``#user`` key.
 
-    A root key is used once, for one log entry, and its private half is destroyed then.
+    A root key is used once, for one log entry, and its private half is destroyed then. Under owner custody there may be one
+    ``custodian`` key, with which the server helps when the owner has lost her words; it can never evict her paper key.
     """
 
-    ROLES = [("root", "root"), ("user", "user")]
+    ROLES = [("root", "root"), ("user", "user"), ("custodian", "custodian")]
     # Empty while the key is only offered for an identity that has not arrived yet.
     identity = models.ForeignKey(Identity, null=True, blank=True, on_delete=models.CASCADE, related_name="custody_keys")
     role = models.CharField(max_length=10, choices=ROLES)

@@ -117,7 +117,7 @@ def test_a_move_without_the_old_key_is_refused_by_name(settings: object) -> None
         scid=identity.scid, handle="alice", actor_uri=f"{NEW}/users/alice", home_key=keys.make_ed25519().public
     )
     CustodyKey.objects.filter(identity=identity, role="root").delete()
-    thief = actions._new_key("root")
+    thief = actions.new_key("root")
     thief.identity = identity
     thief.save()
     with pytest.raises(WrongState):
