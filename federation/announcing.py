@@ -1,19 +1,21 @@
-"""Activities of our people, as they leave. Each has one stable id: sent twice, it is the same activity."""
+"""Activities of our people, still without their proof. Each has one stable id: sent twice, it is the same activity.
+
+No id has a fragment: FEP-8b32 wants none in what is signed.
+"""
 
 from datetime import datetime
 from typing import Any
 
-from federation import translate
-from federation.translate import audience, with_context
+from federation.translate import audience
 from federation.wire.json import JsonObject
 from server.accounts.models import Account
-from server.core import clock
+from server.core import canonical, clock
 from server.core.snowflake import make_id
-from server.videos.models import Comment, Video
+from server.videos.models import Video
 
 
 def _activity(kind: str, uri: str, actor: str, object_: Any, **fields: Any) -> JsonObject:
-    return with_context({"id": uri, "type": kind, "actor": actor, "object": object_, **fields})
+    return {"id": uri, "type": kind, "actor": actor, "object": object_, **fields}
 
 
 def _addressed(document: JsonObject) -> JsonObject:
@@ -32,11 +34,10 @@ def create(document: JsonObject) -> JsonObject:
     )
 
 
-def update_video(video: Video) -> JsonObject:
-    """A video was changed. The moment of the change is the id: two changes are two activities, one told twice is one."""
+def update_video(video: Video, document: JsonObject) -> JsonObject:
+    """A video reads as ``document`` now. The moment of the change is the id: two changes are two, one told twice is one."""
     assert video.edited_at is not None
-    document = translate.note(video)
-    uri = f"{video.uri}#updates/{_microseconds(video.edited_at)}"
+    uri = f"{video.uri}/updates/{_microseconds(video.edited_at)}"
     return _activity("Update", uri, video.account.uri, document, updated=document["updated"], **_addressed(document))
 
 
@@ -44,9 +45,9 @@ def _microseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
 
 
-def delete(uri: str, author: Account) -> JsonObject:
-    """A Note is gone."""
-    return _activity("Delete", f"{uri}#delete", author.uri, translate.tombstone(uri), **audience(author, public=True))
+def delete(tombstone: JsonObject, author: Account) -> JsonObject:
+    """A Note is gone; ``tombstone`` stands in its place."""
+    return _activity("Delete", f"{tombstone['id']}/delete", author.uri, tombstone, **audience(author, public=True))
 
 
 def like(uri: str, by: Account, video: Video) -> JsonObject:
@@ -61,16 +62,16 @@ def announce(uri: str, by: Account, video: Video) -> JsonObject:
 
 def move(account: Account, new_uri: str) -> JsonObject:
     """``account`` lives at ``new_uri`` now."""
+    digest = canonical.sha256_hex(new_uri.encode())
     return _activity(
-        "Move", f"{account.uri}#moves/{new_uri}", account.uri, account.uri, target=new_uri, **audience(account, public=False)
+        "Move", f"{account.uri}/moves/{digest}", account.uri, account.uri, target=new_uri, **audience(account, public=False)
     )
 
 
 def undo(activity: JsonObject) -> JsonObject:
     """The activity is taken back; it is embedded with its id, as other servers want it."""
-    inner = {name: value for name, value in activity.items() if name != "@context"}
-    addressed = {name: inner[name] for name in ("to", "cc") if name in inner}
-    return _activity("Undo", f"{inner['id']}#undo", inner["actor"], inner, **addressed)
+    addressed = {name: activity[name] for name in ("to", "cc") if name in activity}
+    return _activity("Undo", f"{activity['id']}/undo", activity["actor"], activity, **addressed)
 
 
 def follow(uri: str, follower: Account, target: Account) -> JsonObject:
@@ -82,26 +83,16 @@ def answer(follow_uri: str, follower: Account, target: Account, *, accepted: boo
     """``target`` answers a Follow. The id is new each time: a repeated Follow is answered again."""
     kind = "Accept" if accepted else "Reject"
     inner = {"id": follow_uri, "type": "Follow", "actor": follower.uri, "object": target.uri}
-    return _activity(kind, f"{target.uri}#{kind.lower()}s/{make_id()}", target.uri, inner, to=[follower.uri])
+    return _activity(kind, f"{target.uri}/{kind.lower()}s/{make_id()}", target.uri, inner, to=[follower.uri])
 
 
-def update_person(account: Account) -> JsonObject:
-    """A profile was changed."""
-    uri = f"{account.uri}#updates/{_microseconds(account.updated_at)}"
+def update_person(account: Account, document: JsonObject) -> JsonObject:
+    """A profile reads as ``document`` now."""
+    uri = f"{account.uri}/updates/{_microseconds(account.updated_at)}"
     updated = clock.iso(account.updated_at)
-    return _activity("Update", uri, account.uri, translate.person(account), updated=updated, **audience(account, public=True))
+    return _activity("Update", uri, account.uri, document, updated=updated, **audience(account, public=True))
 
 
 def delete_person(account: Account) -> JsonObject:
     """An account was closed."""
-    return _activity("Delete", f"{account.uri}#delete", account.uri, account.uri, **audience(account, public=True))
-
-
-def create_video(video: Video) -> JsonObject:
-    """The Create of a published video."""
-    return create(translate.note(video))
-
-
-def create_comment(comment: Comment) -> JsonObject:
-    """The Create of a comment."""
-    return create(translate.comment_note(comment))
+    return _activity("Delete", f"{account.uri}/delete", account.uri, account.uri, **audience(account, public=True))

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.cache import get_conditional_response, patch_vary_headers
 
-from federation.translate import tombstone, with_context
+from federation.contexts import with_context
 from federation.wire import json
 from federation.wire.json import JsonObject
 from server.core.errors import TributaryError
@@ -54,9 +54,9 @@ def document(request: HttpRequest, content: JsonObject, *, status: int = HTTPSta
     return conditional if isinstance(conditional, HttpResponse) else response
 
 
-def gone(request: HttpRequest, uri: str) -> HttpResponse:
-    """410 and a Tombstone."""
-    return document(request, tombstone(uri), status=HTTPStatus.GONE)
+def gone(request: HttpRequest, uri: str, tombstone: JsonObject | None = None) -> HttpResponse:
+    """410 and a Tombstone, the signed one if there is one."""
+    return document(request, tombstone or {"id": uri, "type": "Tombstone"}, status=HTTPStatus.GONE)
 
 
 def problem(error: TributaryError, *, headers: Mapping[str, str] | None = None) -> HttpResponse:

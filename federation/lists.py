@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from federation import announcing, collections, translate
+from federation import collections, published, translate
 from federation.answering import document, problem
 from federation.collections import collection
 from federation.wire.json import JsonObject
@@ -33,11 +33,7 @@ def outbox(request: HttpRequest, handle: str) -> HttpResponse:
     uri = f"{account.uri}/outbox"
     if "page" not in request.GET:
         return document(request, collection(uri, rows.count()))
-    return _page(request, lambda before: collections.page(uri, rows, before, lambda row: _bare(announcing.create_video(row))))
-
-
-def _bare(activity: JsonObject) -> JsonObject:
-    return {name: value for name, value in activity.items() if name != "@context"}
+    return _page(request, lambda before: collections.page(uri, rows, before, published.create_video))
 
 
 @require_safe

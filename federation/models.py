@@ -113,6 +113,25 @@ class Delivery(models.Model):
         return f"{self.kind} to {self.inbox} ({self.state})"
 
 
+class ProvenDocument(models.Model):
+    """The newest form of a document with its proof, byte for byte: published by our people, or sent to us by others."""
+
+    uri = models.URLField(max_length=URL_MAX, unique=True)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="documents")
+    # Which form of the object this is; later forms sort after earlier ones.
+    version = models.CharField(max_length=64)
+    text = models.TextField()
+    # The signed activity that published it; empty for actors and for what others sent.
+    activity = models.TextField(blank=True)
+    made_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "id"], name="proven_document_of")]
+
+    def __str__(self) -> str:
+        return self.uri
+
+
 class Tombstone(models.Model):
     """An id that was deleted, here or by its owner, so that it answers 410 and never comes back."""
 

@@ -1,16 +1,18 @@
 """Facts about our people -> Delivery rows. Each function is a subscriber of ``server/wiring.py`` and runs in one transaction.
 
 Public things go to the servers of the followers, once per shared inbox; reactions to a remote video go to its owner.
-Nothing is sent here: ``delivery`` sends what is owed.
+Nothing is sent here: ``delivery`` sends what is owed. Every activity leaves with its proof.
 """
 
 from collections.abc import Iterable
 
 from django.db.models import Case, When
 
-from federation import announcing, tombstones
+from federation import announcing, published, tombstones
 from federation.delivery import drop_waiting, enqueue, refresh_waiting
 from federation.models import Actor
+from federation.sealing import seal
+from federation.wire.json import JsonObject
 from server.accounts import queries as accounts
 from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered, FollowRequested, FollowWithdrawn
 from server.accounts.models import Account, Follow
@@ -54,6 +56,11 @@ def _inboxes(*people: Account, personal: bool = False) -> set[str]:
     return set(actors.values_list("inbox" if personal else DELIVERY_INBOX, flat=True).distinct())
 
 
+def _send(activity: JsonObject, by: Account, inboxes: set[str], *, ttl_seconds: int = limits.DELIVERY_AGE_SECONDS_MAX) -> None:
+    if inboxes:
+        enqueue(activity=seal(activity, by=by), sender=by, inboxes=inboxes, ttl_seconds=ttl_seconds)
+
+
 # --- videos ---
 
 
@@ -64,7 +71,7 @@ def announce_video(fact: VideoPublished) -> None:
         return
     mentioned = videos.mentioned(video.caption).values()
     enqueue(
-        activity=announcing.create_video(video),
+        activity=published.create_video(video),
         sender=video.account,
         inboxes=_followers(video.account) | _inboxes(*mentioned),
     )
@@ -76,9 +83,9 @@ def update_video(fact: VideoEdited) -> None:
     if video.state != states.PUBLISHED or video.edited_at is None:
         return
     # What still waits says the new words, or is overtaken by them: an old form never arrives after a newer one.
-    new_to_it = refresh_waiting(activity=announcing.create_video(video), sender=video.account)
+    new_to_it = refresh_waiting(activity=published.create_video(video), sender=video.account)
     drop_waiting(about=video.uri, sender=video.account, kinds=["Update"])
-    enqueue(activity=announcing.update_video(video), sender=video.account, inboxes=_audience(video) - new_to_it)
+    _send(announcing.update_video(video, published.note(video)), video.account, _audience(video) - new_to_it)
 
 
 def delete_video(fact: VideoDeleted | VideoUnpublished) -> None:
@@ -91,9 +98,12 @@ def delete_video(fact: VideoDeleted | VideoUnpublished) -> None:
         return  # published again before this was told
     if video.state == states.DELETED:
         tombstones.bury(video.uri)
+        activity = published.delete(video.uri, video.account)
+    else:
+        activity = published.take_back(video)
     drop_waiting(about=video.uri, sender=video.account, kinds=["Create", "Update"])
     enqueue(
-        activity=announcing.delete(video.uri, video.account),
+        activity=activity,
         sender=video.account,
         inboxes=_audience(video),
         ttl_seconds=limits.DELETE_AGE_SECONDS_MAX,
@@ -127,7 +137,7 @@ def announce_comment(fact: CommentAdded) -> None:
     comment = _comment(fact.comment_id)
     if comment.deleted_at is not None:
         return
-    enqueue(activity=announcing.create_comment(comment), sender=comment.account, inboxes=_thread(comment))
+    enqueue(activity=published.create_comment(comment), sender=comment.account, inboxes=_thread(comment))
 
 
 def delete_comment(fact: CommentDeleted) -> None:
@@ -136,7 +146,7 @@ def delete_comment(fact: CommentDeleted) -> None:
     tombstones.bury(comment.uri)
     drop_waiting(about=comment.uri, sender=comment.account, kinds=["Create"])
     enqueue(
-        activity=announcing.delete(comment.uri, comment.account),
+        activity=published.delete(comment.uri, comment.account),
         sender=comment.account,
         inboxes=_thread(comment),
         ttl_seconds=limits.DELETE_AGE_SECONDS_MAX,
@@ -162,7 +172,7 @@ def announce_like(fact: LikeAdded) -> None:
     like = Like.objects.select_related("account", "video__account").filter(pk=fact.like_id).first()
     if like is not None:
         activity = announcing.like(like.uri, like.account, like.video)
-        enqueue(activity=activity, sender=like.account, inboxes=_inboxes(like.video.account, personal=True))
+        _send(activity, like.account, _inboxes(like.video.account, personal=True))
 
 
 def undo_like(fact: LikeRemoved) -> None:
@@ -170,7 +180,7 @@ def undo_like(fact: LikeRemoved) -> None:
     by, video = Account.objects.get(pk=fact.account_id), _video(fact.video_id)
     activity = announcing.undo(announcing.like(fact.like_uri, by, video))
     drop_waiting(about=fact.like_uri, sender=by, kinds=["Like"])
-    enqueue(activity=activity, sender=by, inboxes=_inboxes(video.account, personal=True))
+    _send(activity, by, _inboxes(video.account, personal=True))
 
 
 def announce_share(fact: ShareAdded) -> None:
@@ -178,7 +188,7 @@ def announce_share(fact: ShareAdded) -> None:
     share = Share.objects.select_related("account", "video__account").filter(pk=fact.share_id).first()
     if share is not None:
         activity = announcing.announce(share.uri, share.account, share.video)
-        enqueue(activity=activity, sender=share.account, inboxes=_followers(share.account) | _inboxes(share.video.account))
+        _send(activity, share.account, _followers(share.account) | _inboxes(share.video.account))
 
 
 def undo_share(fact: ShareRemoved) -> None:
@@ -186,7 +196,7 @@ def undo_share(fact: ShareRemoved) -> None:
     by, video = Account.objects.get(pk=fact.account_id), _video(fact.video_id)
     activity = announcing.undo(announcing.announce(fact.share_uri, by, video))
     drop_waiting(about=fact.share_uri, sender=by, kinds=["Announce"])
-    enqueue(activity=activity, sender=by, inboxes=_followers(by) | _inboxes(video.account))
+    _send(activity, by, _followers(by) | _inboxes(video.account))
 
 
 # --- follows ---
@@ -197,14 +207,14 @@ def request_follow(fact: FollowRequested) -> None:
     row = Follow.objects.select_related("follower", "target").filter(pk=fact.follow_id).first()
     if row is not None:
         activity = announcing.follow(row.uri, row.follower, row.target)
-        enqueue(activity=activity, sender=row.follower, inboxes=_inboxes(row.target, personal=True))
+        _send(activity, row.follower, _inboxes(row.target, personal=True))
 
 
 def answer_follow(fact: FollowAnswered) -> None:
     """Tell a remote account whether its follow was accepted."""
     follower, target = Account.objects.get(pk=fact.follower_id), Account.objects.get(pk=fact.target_id)
     activity = announcing.answer(fact.follow_uri, follower, target, accepted=fact.accepted)
-    enqueue(activity=activity, sender=target, inboxes=_inboxes(follower, personal=True))
+    _send(activity, target, _inboxes(follower, personal=True))
 
 
 def withdraw_follow(fact: FollowWithdrawn) -> None:
@@ -212,7 +222,7 @@ def withdraw_follow(fact: FollowWithdrawn) -> None:
     follower, target = Account.objects.get(pk=fact.follower_id), Account.objects.get(pk=fact.target_id)
     activity = announcing.undo(announcing.follow(fact.follow_uri, follower, target))
     drop_waiting(about=fact.follow_uri, sender=follower, kinds=["Follow"])
-    enqueue(activity=activity, sender=follower, inboxes=_inboxes(target, personal=True))
+    _send(activity, follower, _inboxes(target, personal=True))
 
 
 # --- accounts ---
@@ -222,14 +232,15 @@ def update_account(fact: AccountUpdated) -> None:
     """Send a changed profile to the followers."""
     account = Account.objects.get(pk=fact.account_id)
     if accounts.is_active(account):
-        enqueue(activity=announcing.update_person(account), sender=account, inboxes=_followers(account))
+        _send(announcing.update_person(account, published.person(account)), account, _followers(account))
 
 
 def announce_move(fact: HomeMoved) -> None:
     """Tell the followers that an account lives elsewhere now: its changed profile, and the Move itself."""
     account = Account.objects.get(uri=fact.old_actor_uri)
-    for activity in (announcing.update_person(account), announcing.move(account, fact.new_actor_uri)):
-        enqueue(activity=activity, sender=account, inboxes=_followers(account))
+    update = announcing.update_person(account, published.person(account))
+    for activity in (update, announcing.move(account, fact.new_actor_uri)):
+        _send(activity, account, _followers(account))
 
 
 def delete_account(fact: AccountDeleted) -> None:
@@ -238,9 +249,9 @@ def delete_account(fact: AccountDeleted) -> None:
     tombstones.bury(account.uri)
     drop_waiting(sender=account, kinds=["Create", "Update", "Like", "Announce", "Follow", "Accept"])
     followed = Account.objects.exclude(domain="").filter(followers__follower=account)
-    enqueue(
-        activity=announcing.delete_person(account),
-        sender=account,
-        inboxes=_followers(account) | _inboxes(*followed),
+    _send(
+        announcing.delete_person(account),
+        account,
+        _followers(account) | _inboxes(*followed),
         ttl_seconds=limits.DELETE_AGE_SECONDS_MAX,
     )

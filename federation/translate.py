@@ -6,58 +6,22 @@ always arrays, a video's ``url`` is always a text, keys are SPKI in PEM, HTML is
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
 
 from django.conf import settings
 
-from federation import keyring
+from federation import keyring, sealing
+from federation.sealing import Method
 from federation.wire.json import JsonObject
 from federation.wire.objects import PUBLIC
 from payouts import queries as ledgers
 from server.accounts import queries as accounts
-from server.accounts.models import Account, AccountKey
-from server.core import clock, locators, storage
+from server.accounts.models import Account
+from server.core import canonical, clock, locators, storage
 from server.core.keys import instance_key
 from server.videos import queries as videos
 from server.videos.captions import as_html
 from server.videos.models import Comment, Video
-
-CONTEXT: list[Any] = [
-    "https://www.w3.org/ns/activitystreams",
-    "https://w3id.org/security/v1",
-    "https://w3id.org/security/multikey/v1",
-    {
-        "manuallyApprovesFollowers": "as:manuallyApprovesFollowers",
-        "sensitive": "as:sensitive",
-        "movedTo": {"@id": "as:movedTo", "@type": "@id"},
-        "alsoKnownAs": {"@id": "as:alsoKnownAs", "@type": "@id"},
-        "Hashtag": "as:Hashtag",
-        "toot": "http://joinmastodon.org/ns#",
-        "blurhash": "toot:blurhash",
-        "discoverable": "toot:discoverable",
-        "indexable": "toot:indexable",
-        "gts": "https://gotosocial.org/ns#",
-        "interactionPolicy": {"@id": "gts:interactionPolicy", "@type": "@id"},
-        "canLike": {"@id": "gts:canLike", "@type": "@id"},
-        "canReply": {"@id": "gts:canReply", "@type": "@id"},
-        "canAnnounce": {"@id": "gts:canAnnounce", "@type": "@id"},
-        "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
-        "automaticApproval": {"@id": "gts:automaticApproval", "@type": "@id"},
-        "manualApproval": {"@id": "gts:manualApproval", "@type": "@id"},
-        # A portable identity (docs/reference/key-log.md): its key, its log, and the grant for its present home.
-        "tributary": "urn:tributary:ns#",
-        "scid": "tributary:scid",
-        "keyLog": {"@id": "tributary:keyLog", "@type": "@id"},
-        "hostGrant": {"@id": "tributary:hostGrant", "@type": "@id"},
-        # The ledger of an instance (docs/reference/ledger-endpoints.md).
-        "ledger": "tributary:ledger",
-    },
-]
-
-
-def with_context(document: JsonObject) -> JsonObject:
-    """``document`` as it stands alone, with the ``@context`` that explains its terms."""
-    return {"@context": CONTEXT, **document}
 
 
 def absolute(address: str) -> str:
@@ -109,10 +73,10 @@ def person(account: Account) -> JsonObject:
         "indexable": True,
         "published": clock.iso(account.created_at),
         "publicKey": _public_key(uri, accounts.signing_key(account).public),
-        "assertionMethod": [_multikey(uri, key) for key in account.keys.filter(algorithm="ed25519").order_by("id")],
+        "assertionMethod": [_multikey(uri, method) for method in sealing.methods(account)],
     }
     if account.avatar_file:
-        document["icon"] = {"type": "Image", "mediaType": "image/jpeg", "url": absolute(storage.url(account.avatar_file))}
+        document["icon"] = _picture(absolute(storage.url(account.avatar_file)), account.avatar_file)
     if account.also_known_as:
         document["alsoKnownAs"] = list(account.also_known_as)
     if account.moved_to is not None:
@@ -128,9 +92,9 @@ def _public_key(owner: str, pem: str) -> JsonObject:
     return {"id": keyring.key_id(owner), "owner": owner, "publicKeyPem": pem}
 
 
-def _multikey(owner: str, key: AccountKey) -> JsonObject:
+def _multikey(owner: str, method: Method) -> JsonObject:
     # FEP-521a.
-    return {"id": f"{owner}#{key.name}", "type": "Multikey", "controller": owner, "publicKeyMultibase": key.public}
+    return {"id": method.id, "type": "Multikey", "controller": owner, "publicKeyMultibase": method.multikey}
 
 
 def followers_uri(account: Account) -> str:
@@ -161,9 +125,9 @@ def note(video: Video) -> JsonObject:
         **audience(video.account, public=video.visibility == "public", mentioned=mentioned),
         "attachment": [_attachment(video)],
         "tag": [*_hashtags(video), *map(_mention, mentioned)],
-        "likes": {"id": f"{uri}/likes", "type": "Collection", "totalItems": video.like_count},
-        "shares": {"id": f"{uri}/shares", "type": "Collection", "totalItems": video.share_count},
-        "replies": {"id": f"{uri}/replies", "type": "Collection", "totalItems": video.comment_count},
+        "likes": _collection(f"{uri}/likes"),
+        "shares": _collection(f"{uri}/shares"),
+        "replies": _collection(f"{uri}/replies"),
         "interactionPolicy": _interaction_policy(video),
     }
     if video.edited_at is not None:
@@ -171,6 +135,11 @@ def note(video: Video) -> JsonObject:
     if video.language:
         document["contentMap"] = {video.language: document["content"]}
     return document
+
+
+def _collection(uri: str) -> JsonObject:
+    # How many they are stands at its own address: a number that changes would break the proof.
+    return {"id": uri, "type": "Collection"}
 
 
 def _attachment(video: Video) -> JsonObject:
@@ -182,14 +151,25 @@ def _attachment(video: Video) -> JsonObject:
         "name": video.alt_text or None,
         "width": video.width,
         "height": video.height,
+        **_digest(video.mp4_file),
     }
     if video.blurhash:
         document["blurhash"] = video.blurhash
     if video.duration_ms is not None:
         document["duration"] = duration(video.duration_ms)
     if playback.poster_url:
-        document["icon"] = {"type": "Image", "mediaType": "image/jpeg", "url": absolute(playback.poster_url)}
+        document["icon"] = _picture(absolute(playback.poster_url), video.poster_file)
     return document
+
+
+def _picture(url: str, file: str) -> JsonObject:
+    return {"type": "Image", "mediaType": "image/jpeg", "url": url, **_digest(file)}
+
+
+def _digest(file: str) -> JsonObject:
+    """The SHA-256 of the bytes that are served, as a multihash (FEP-ef61, FEP-1311): files are named by it."""
+    match = storage.NAME.fullmatch(file)
+    return {"digestMultibase": canonical.digest_multibase(bytes.fromhex(match[2]))} if match else {}
 
 
 def duration(milliseconds: int) -> str:
@@ -246,6 +226,6 @@ def comment_note(comment: Comment) -> JsonObject:
     }
 
 
-def tombstone(uri: str) -> JsonObject:
-    """What stands where something was."""
-    return {"id": uri, "type": "Tombstone"}
+def tombstone(uri: str, *, author: str, deleted_at: datetime) -> JsonObject:
+    """What stands where something of ``author`` was."""
+    return {"id": uri, "type": "Tombstone", "attributedTo": author, "deleted": clock.iso(deleted_at)}

@@ -8,7 +8,7 @@ from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from federation import announcing, inbox, translate
+from federation import inbox, published, translate
 from federation.answering import document, gone, page, problem, wants_activity, wants_page
 from federation.fetch.documents import is_activity
 from federation.wire.json import BadJson
@@ -96,7 +96,7 @@ def actor(request: HttpRequest, handle: str) -> HttpResponse:
         return gone(request, account.uri)
     if wants_page(request):
         return page(account.url)
-    return document(request, translate.person(account))
+    return document(request, published.person(account))
 
 
 def actor_of_page(request: HttpRequest, acct: str) -> HttpResponse:
@@ -126,19 +126,19 @@ def note_activity(request: HttpRequest, handle: str, video_id: int) -> HttpRespo
     video = Video.objects.select_related("account").filter(pk=video_id, account__handle__iexact=handle, is_local=True).first()
     if video is None or video.state != states.PUBLISHED or not accounts.is_active(video.account):
         return problem(NotFound("There is no such activity."))
-    return document(request, announcing.create_video(video))
+    return document(request, published.create_video(video))
 
 
 def _video(request: HttpRequest, video: Video | None) -> HttpResponse:
     if video is None or not video.is_local:
         return problem(NotFound("There is no such video."))
     if video.state == states.DELETED or not accounts.is_active(video.account):
-        return gone(request, video.uri)
+        return gone(request, video.uri, published.stands_for(video.uri))
     if video.state != states.PUBLISHED:
         return problem(NotFound("There is no such video."))
     if wants_page(request):
         return page(video.url)
-    return document(request, translate.note(video))
+    return document(request, published.note(video))
 
 
 def _comment(handle: str, comment_id: int) -> Comment | None:
@@ -152,7 +152,7 @@ def comment_activity(request: HttpRequest, handle: str, comment_id: int) -> Http
     row = _comment(handle, comment_id)
     if row is None or row.deleted_at is not None or not accounts.is_active(row.account):
         return problem(NotFound("There is no such activity."))
-    return document(request, announcing.create_comment(row))
+    return document(request, published.create_comment(row))
 
 
 @require_safe
@@ -162,7 +162,7 @@ def comment(request: HttpRequest, handle: str, comment_id: int) -> HttpResponse:
     if row is None:
         return problem(NotFound("There is no such comment."))
     if row.deleted_at is not None or not accounts.is_active(row.account):
-        return gone(request, row.uri)
+        return gone(request, row.uri, published.stands_for(row.uri))
     if wants_page(request):
         return page(row.url or row.video.url)
-    return document(request, translate.comment_note(row))
+    return document(request, published.comment(row))

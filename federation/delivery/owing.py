@@ -79,7 +79,7 @@ def drop_waiting(*, sender: Account, kinds: Iterable[str], about: str = "") -> i
     """
     waiting = Delivery.objects.filter(sender=sender, state="waiting", kind__in=list(kinds))
     if about:
-        named = Q(activity_uri=about) | Q(activity_uri=f"{about}/activity") | Q(activity_uri__startswith=f"{about}#")
+        named = Q(activity_uri=about) | Q(activity_uri__startswith=f"{about}/")
         waiting = waiting.filter(named)
     return waiting.update(state="dead", last_error="overtaken by a newer activity", lease_token=None, lease_until=None)
 

@@ -159,6 +159,11 @@ def multihash_sha256(data: bytes) -> str:
     return base58.b58encode(SHA2_256 + hashlib.sha256(data).digest()).decode()
 
 
+def digest_multibase(digest: bytes) -> str:
+    """``digestMultibase`` of a file with this SHA-256: the multihash in multibase base58btc, ``zQm...``."""
+    return multibase(SHA2_256 + digest)
+
+
 @functools.lru_cache(maxsize=_DECODED_MAX)
 def multihash_sha256_decode(text: str) -> bytes:
     """The 32 bytes of a base58 SHA-256 multihash. Raises ValueError for another function, a shortened hash or a wrong digit."""

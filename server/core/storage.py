@@ -20,7 +20,7 @@ from server.core import limits
 from server.core.errors import StorageFull
 
 # ``ab/ab12...ef.mp4``: two digits to spread the folders, the SHA-256 of the content, the kind.
-NAME = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}\.([a-z0-9]{1,8})")
+NAME = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})\.([a-z0-9]{1,8})")
 # What the kernel says when there is no room: no space, quota used up, file larger than the limit of the process.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 

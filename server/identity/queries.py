@@ -35,6 +35,15 @@ def document_of(identity: Identity) -> Document:
     return keylog.document.read(log_of(identity).head.entry.state)
 
 
+def document_naming(identity: Identity, actor_uri: str) -> Document | None:
+    """What the newest entry that names ``actor_uri`` as the person's account says; None where no entry does."""
+    for version in reversed(log_of(identity).versions):
+        document = keylog.document.read(version.entry.state)
+        if document.actor == actor_uri:
+            return document
+    return None
+
+
 def custody_key(identity: Identity, role: str, *, public: str | None = None) -> SigningKey:
     """A key we hold for ``identity``. Raises WrongState when its owner holds it, or another home does."""
     held = CustodyKey.objects.filter(identity=identity, role=role, **({} if public is None else {"public": public}))

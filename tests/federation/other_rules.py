@@ -6,8 +6,11 @@ activitypub/misc.ts ``isUrlCollectionValid``, activity.ts), all read in 2026.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.independent import fresh_reader
 
 PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
 
@@ -102,3 +105,21 @@ def peertube_takes_actor(actor: dict[str, Any]) -> None:
     assert "-----END PUBLIC KEY-----" in key["publicKeyPem"]
     # It broadcasts only through this.
     assert urlsplit(actor["endpoints"]["sharedInbox"]).netloc == urlsplit(actor["id"]).netloc
+
+
+def mastodon_takes_proof(document: Mapping[str, Any], actor: Mapping[str, Any]) -> str:
+    """Mastodon 4.7, object_integrity_proof.rb, and the keys of an actor as it reads them; returns the key's id.
+
+    The signature itself is judged by the reader under ``tests/independent``, which shares no code with the server.
+    """
+    proof = document["proof"]
+    keys = actor["assertionMethod"]
+    assert len(keys) <= 10
+    assert all(key["id"].startswith(f"{actor['id']}#") and key["controller"] == actor["id"] for key in keys)
+    assert all(key["type"] == "Multikey" for key in keys)
+    assert isinstance(document["@context"], list)
+    assert document["@context"][: len(proof["@context"])] == proof["@context"]
+    (key,) = [key for key in keys if key["id"] == proof["verificationMethod"]]
+    unsecured = {name: value for name, value in document.items() if name not in {"proof", "signature"}}
+    assert fresh_reader.proof_holds(unsecured, proof, fresh_reader.multikey(key["publicKeyMultibase"]))
+    return str(key["id"])

@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+import base58
 import pytest
 from django.test import Client
 
 from federation import announcing, translate
+from federation import published as published_documents
 from federation.wire import activities, objects
 from server.accounts import actions as accounts
 from server.accounts.models import Account, Follow, User
@@ -29,6 +31,10 @@ def secure(db: None, settings: Any) -> World:
     settings.ORIGIN, settings.HOST = "https://we.example", "we.example"
     settings.ALLOWED_HOSTS = ["we.example", "testserver"]
     return world_module.make()
+
+
+def digest(sha256: str) -> str:
+    return "z" + base58.b58encode(bytes.fromhex("1220" + sha256)).decode()
 
 
 def rich(world: World) -> Video:
@@ -73,16 +79,22 @@ def test_a_note_as_it_is_sent(secure: World) -> None:
                 "height": 720,
                 "blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
                 "duration": "PT5S",
-                "icon": {"type": "Image", "mediaType": "image/jpeg", "url": "https://we.example/media/" + video.poster_file},
+                "digestMultibase": digest("aa" * 32),
+                "icon": {
+                    "type": "Image",
+                    "mediaType": "image/jpeg",
+                    "url": "https://we.example/media/" + video.poster_file,
+                    "digestMultibase": digest("bb" * 32),
+                },
             }
         ],
         "tag": [
             {"type": "Hashtag", "name": "#sea", "href": "https://we.example/tags/sea"},
             {"type": "Mention", "name": "@dora@peer.example", "href": "https://peer.example/users/dora"},
         ],
-        "likes": {"id": f"https://we.example/users/alice/posts/{number}/likes", "type": "Collection", "totalItems": 0},
-        "shares": {"id": f"https://we.example/users/alice/posts/{number}/shares", "type": "Collection", "totalItems": 0},
-        "replies": {"id": f"https://we.example/users/alice/posts/{number}/replies", "type": "Collection", "totalItems": 0},
+        "likes": {"id": f"https://we.example/users/alice/posts/{number}/likes", "type": "Collection"},
+        "shares": {"id": f"https://we.example/users/alice/posts/{number}/shares", "type": "Collection"},
+        "replies": {"id": f"https://we.example/users/alice/posts/{number}/replies", "type": "Collection"},
         "interactionPolicy": {
             name: {"automaticApproval": [PUBLIC], "manualApproval": []}
             for name in ("canLike", "canReply", "canAnnounce", "canQuote")
@@ -92,7 +104,7 @@ def test_a_note_as_it_is_sent(secure: World) -> None:
 
 def test_the_others_take_our_video(secure: World) -> None:
     video = rich(secure)
-    activity = announcing.create_video(video)
+    activity = published_documents.create_video(video)
     other_rules.loops_accepts(activity)
     note = activity["object"]
     media = other_rules.mastodon_reads_media(note["attachment"][0])
@@ -107,7 +119,7 @@ def test_the_others_take_our_video(secure: World) -> None:
 def test_the_others_take_our_comment(secure: World) -> None:
     video = published(secure.dora)
     comment = videos.comment(video=video, by=secure.alice, text="Nice, @bob!\n\nTwo & <three>")
-    activity = announcing.create_comment(comment)
+    activity = published_documents.create_comment(comment)
     other_rules.loops_accepts(activity)
     other_rules.peertube_takes_addressing(activity["object"])
     note = activity["object"]
@@ -134,9 +146,11 @@ def test_the_others_take_our_actors(secure: World) -> None:
     person = translate.person(secure.alice)
     assert person["icon"]["url"] == "https://we.example/media/cc/" + "c" * 64 + ".jpg"
     assert person["alsoKnownAs"] == ["https://old.example/users/alice"]
-    (method,) = person["assertionMethod"]
-    assert (method["id"], method["type"], method["controller"]) == (f"{secure.alice.uri}#home-1", "Multikey", secure.alice.uri)
-    assert method["publicKeyMultibase"].startswith("z6Mk")
+    home, user = person["assertionMethod"]
+    assert (home["id"], user["id"]) == (f"{secure.alice.uri}#home-1", f"{secure.alice.uri}#user-1")
+    for method in (home, user):
+        assert (method["type"], method["controller"]) == ("Multikey", secure.alice.uri)
+        assert method["publicKeyMultibase"].startswith("z6Mk")
     assert person["followers"] == "https://we.example/users/alice/followers"
 
 
@@ -145,10 +159,10 @@ def test_every_activity_we_send_is_one_we_understand(secure: World) -> None:
     video, theirs = published(secure.alice, edited_at=clock.now()), published(secure.dora)
     comment = videos.comment(video=theirs, by=secure.alice, text="x")
     sent = [
-        announcing.create_video(video),
-        announcing.update_video(video),
-        announcing.delete(video.uri, secure.alice),
-        announcing.create_comment(comment),
+        published_documents.create_video(video),
+        announcing.update_video(video, published_documents.note(video)),
+        published_documents.delete(video.uri, secure.alice),
+        published_documents.create_comment(comment),
         announcing.like(f"{secure.alice.uri}/likes/1", secure.alice, theirs),
         announcing.undo(announcing.like(f"{secure.alice.uri}/likes/1", secure.alice, theirs)),
         announcing.announce(f"{secure.alice.uri}/shares/1", secure.alice, theirs),
@@ -157,7 +171,7 @@ def test_every_activity_we_send_is_one_we_understand(secure: World) -> None:
         announcing.undo(announcing.follow(f"{secure.alice.uri}/follows/1", secure.alice, secure.dora)),
         announcing.answer("https://peer.example/follows/1", secure.dora, secure.alice, accepted=True),
         announcing.answer("https://peer.example/follows/1", secure.dora, secure.alice, accepted=False),
-        announcing.update_person(secure.alice),
+        announcing.update_person(secure.alice, published_documents.person(secure.alice)),
         announcing.delete_person(secure.alice),
     ]
     ids = set()
@@ -167,8 +181,7 @@ def test_every_activity_we_send_is_one_we_understand(secure: World) -> None:
         assert activity.actor == secure.alice.uri
         assert activity.uri.startswith("https://we.example/")
         other_rules.peertube_takes_addressing(document)
-        assert document["@context"][0] == "https://www.w3.org/ns/activitystreams"
-        assert "@context" not in (document["object"] if isinstance(document["object"], dict) else {})
+        assert "#" not in activity.uri
         ids.add(activity.uri)
     assert len(ids) == len(sent)
 
@@ -296,7 +309,7 @@ def test_collections(world: World, client: Client) -> None:
         assert (page["type"], page["partOf"]) == ("OrderedCollectionPage", outbox["id"])
         assert page["id"] == following
         assert all(
-            item["type"] == "Create" and item["object"]["type"] == "Note" and "@context" not in item
+            item["type"] == "Create" and item["object"]["type"] == "Note" and item["proof"] and item["object"]["proof"]
             for item in page["orderedItems"]
         )
         seen += [item["id"] for item in page["orderedItems"]]
@@ -331,7 +344,10 @@ def test_counts_of_a_video(world: World, client: Client) -> None:
     assert "first" not in client.get(f"{base}/likes", headers=AS).json()
     assert client.get(f"{base}/replies?page=true", headers=AS).json()["orderedItems"] == [comment.uri]
     note = client.get(base, headers=AS).json()
-    assert [note[name]["totalItems"] for name in ("likes", "shares", "replies")] == [1, 1, 1]
+    # How many there are is not part of what is signed.
+    assert [note[name] for name in ("likes", "shares")] == [
+        {"id": f"{video.uri}/{name}", "type": "Collection"} for name in ("likes", "shares")
+    ]
     assert client.get(f"{base}/activity", headers=AS).json()["id"] == f"{video.uri}/activity"
 
 
