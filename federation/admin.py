@@ -103,6 +103,7 @@ class InboxItemAdmin(ReadOnlyAdmin):
         "received_at",
         "handled_at",
         "key_id",
+        "is_carried",
         "signing_string_raw",
         "document",
     ]

@@ -2,19 +2,26 @@
 
 The actor is the one the activity names, and the key must stand in her own document, fetched from her own origin. The
 key's address in the signature header is therefore compared and never fetched: it cannot send us anywhere.
+
+An activity that proves itself (FEP-8b32) may be carried by anybody: then nothing is believed of who carries it, and the
+proof goes before the signature of the request. A proof of hers that does not hold refuses the activity, whoever sends it.
 """
 
 import hashlib
 import threading
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
+from federation import proven
 from federation.fetch import Busy, fetch_actor
 from federation.fetch.actors import find
 from federation.models import Actor
 from federation.peers import DomainBlocked, own_hosts, require_welcome
-from federation.wire import activities, json, signatures
+from federation.wire import activities, json, proving, signatures
 from federation.wire.activities import Activity, Delete
 from federation.wire.keys import BadKey, Key
+from federation.wire.proving import ProofClaim, Proved, WrongProof
 from federation.wire.signatures import BadSignature, Claim, Message, Signed
 from federation.wire.verified import Verified
 from server.accounts import queries
@@ -25,6 +32,9 @@ from server.core.errors import NotAllowed, TributaryError
 FETCHES_AT_ONCE_MAX = 4
 FETCHES_PER_HOST_AND_MINUTE_MAX = 60
 FAILURE_REMEMBERED_SECONDS = 60
+
+# What her document may have changed since it was read here.
+MENDED_BY_A_FRESH_COPY = frozenset({"unknown_proof_key", "wrong_proof"})
 
 _fetches = threading.BoundedSemaphore(FETCHES_AT_ONCE_MAX)
 
@@ -59,31 +69,76 @@ class NothingToDelete(TributaryError):
     code, status, permanent = "nothing_to_delete", 202, True
 
 
-def authenticate(message: Message) -> tuple[Verified[Activity], Verified[Signed], Actor]:
-    """The activity in ``message``, proof of who signed it, and the sender's row.
+@dataclass(frozen=True)
+class Authenticated:
+    """An activity and the row of who did it.
+
+    ``signed`` is her signature of the request; without it she was proven by ``proved``, and somebody else carried it.
+    """
+
+    activity: Verified[Activity]
+    actor: Actor
+    signed: Signed | None
+    proved: Proved | None
+
+
+def authenticate(message: Message) -> Authenticated:
+    """Who did the activity in ``message``.
 
     Cheap checks come first; the network is asked last, and only for senders that pass them. Raises BadSignature, BadKey,
-    BadJson, Malformed, ForeignActor, ForeignId, DomainBlocked, Suspended, TooManyStrangers, NothingToDelete.
+    WrongProof, BadJson, Malformed, ForeignActor, ForeignId, DomainBlocked, Suspended, TooManyStrangers, NothingToDelete.
     """
     claim = signatures.read(message)
     signatures.check(claim, now=clock.now(), own_hosts=own_hosts())
-    activity = activities.read(json.parse(message.body))
-    _check_origins(activity, claim)
+    document = json.parse(message.body)
+    activity = activities.read(document)
+    proof = proving.read(document, owner=activity.actor)
+    _check_origins(activity, claim, carried=proof is not None)
     actor = _sender(activity, claim)
-    verified = _verify(claim, actor)
-    if verified is None:
-        actor = _refetched(actor)
-        verified = _verify(claim, actor)
-    if verified is None:
-        raise BadSignature("wrong_signature")
+    evidence = _evidence(claim, proof, actor)
+    if isinstance(evidence, TributaryError):
+        actor = _refetched(actor, evidence)
+        evidence = _evidence(claim, proof, actor)
+    if isinstance(evidence, TributaryError):
+        raise evidence
     if actor.uri != activity.actor:
         raise ForeignActor
     if actor.account is not None and not queries.is_active(actor.account):
         raise Suspended
-    return verified.narrow(lambda _: activity), verified, actor
+    signed, proved = evidence
+    witness: Verified[Any] = signed or proved  # type: ignore[assignment]  # one of them is there
+    return Authenticated(
+        activity=witness.narrow(lambda _: activity),
+        actor=actor,
+        signed=signed.value if signed else None,
+        proved=proved.value if proved else None,
+    )
 
 
-def _check_origins(activity: Activity, claim: Claim) -> None:
+Evidence = tuple[Verified[Signed] | None, Verified[Proved] | None]
+
+
+def _evidence(claim: Claim, proof: ProofClaim | None, actor: Actor) -> Evidence | BadSignature | WrongProof:
+    """What speaks for ``actor``; a refusal that a fresh copy of her document may mend is returned, every other raised."""
+    if proof is None:
+        signed = _verify(claim, actor)
+        return (signed, None) if signed is not None else BadSignature("wrong_signature")
+    try:
+        proved = proven.judge(proof, actor)
+    except WrongProof as error:
+        if error.reason in MENDED_BY_A_FRESH_COPY:
+            return error
+        raise
+    if not hosts.same_origin(claim.key_id, actor.uri):
+        return None, proved
+    try:
+        return _verify(claim, actor), proved
+    except (BadSignature, BadKey):
+        # FEP-8b32: the proof takes precedence, and the signature may be dismissed.
+        return None, proved
+
+
+def _check_origins(activity: Activity, claim: Claim, *, carried: bool) -> None:
     try:
         require_welcome(activity.actor)
     except DomainBlocked:
@@ -94,7 +149,9 @@ def _check_origins(activity: Activity, claim: Claim) -> None:
         raise ForeignId
     try:
         if not hosts.same_origin(claim.key_id, activity.actor):
-            raise ForeignActor
+            if not carried:
+                raise ForeignActor
+            require_welcome(claim.key_id)
     except hosts.BadAddress as error:
         raise BadSignature("malformed_key_id") from error
 
@@ -125,13 +182,13 @@ def _verify(claim: Claim, actor: Actor) -> Verified[Signed] | None:
         raise
 
 
-def _refetched(actor: Actor) -> Actor:
+def _refetched(actor: Actor, refusal: BadSignature | WrongProof) -> Actor:
     if not _may_refetch(actor):
-        raise BadSignature("wrong_signature")
+        raise refusal
     try:
         return _fetched(actor.uri, seconds_old_max=0)
     except BadSignature as error:
-        raise BadSignature("wrong_signature", f"wrong signature, and {error}") from error
+        raise type(refusal)(refusal.reason, f"{refusal}, and {error}") from error
 
 
 def _may_refetch(actor: Actor) -> bool:

@@ -4,20 +4,20 @@ The door answers 202 only when the activity is stored; its id is unique, so what
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 
 from federation import handlers
-from federation.authentication import NothingToDelete, authenticate
+from federation.authentication import Authenticated, NothingToDelete, authenticate
 from federation.facts import ActivityReceived
 from federation.fetch import learn_software
-from federation.models import Actor, InboxItem, SeenSignature
+from federation.models import InboxItem, SeenSignature
 from federation.peers import note_received
-from federation.wire import activities, json
-from federation.wire.activities import Activity, Other
-from federation.wire.signatures import BadSignature, Message, Signed
+from federation.wire import activities, json, proving
+from federation.wire.activities import Activity, Create, Other, Update
+from federation.wire.signatures import BadSignature, Message
 from federation.wire.verified import SEAL, Verified
 from payouts import gossip
 from server.core import clock, facts, hosts, limits
@@ -49,43 +49,57 @@ def accept(message: Message) -> Accepted | Known:
     Raises what ``authenticate`` raises, and BadSignature("replay") for a request that was accepted before.
     """
     try:
-        activity, signed, actor = authenticate(message)
+        sender = authenticate(message)
     except NothingToDelete as error:
         return Known(error.code)
-    note_received(actor.peer)
-    gossip.hear(message.headers.get(gossip.HEADER.lower(), ""), host=actor.peer.host)
-    return _store(activity, signed.value, actor)
+    if sender.signed is not None:
+        # Who only carries what proves itself is nobody that we know to be alive.
+        note_received(sender.actor.peer)
+        gossip.hear(message.headers.get(gossip.HEADER.lower(), ""), host=sender.actor.peer.host)
+    return _store(sender, message)
 
 
-def _store(activity: Verified[Activity], signed: Signed, actor: Actor) -> Accepted | Known:
+def _store(sender: Authenticated, message: Message) -> Accepted | Known:
     kept_until = clock.now() + SIGNATURE_KEPT
+    activity, signed, proved = sender.activity.value, sender.signed, sender.proved
     try:
         with transaction.atomic():
-            SeenSignature.objects.create(digest=signed.digest, expires_at=kept_until)
+            if signed is not None:
+                SeenSignature.objects.create(digest=signed.digest, expires_at=kept_until)
             item = InboxItem.objects.create(
-                uri=activity.value.uri,
-                actor=actor,
-                kind=activity.value.kind,
-                body=signed.message.body,
-                signing_string=signed.signing_string,
-                key_id=signed.key.id,
+                uri=activity.uri,
+                actor=sender.actor,
+                kind=activity.kind,
+                body=message.body,
+                signing_string=signed.signing_string if signed is not None else "",
+                is_carried=signed is None,
+                key_id=signed.key.id if signed is not None else proved.method if proved is not None else "",
             )
-            if isinstance(activity.value, Other):
-                _finish(item, "ignored", f"{activity.value.kind} is not a kind that we handle")
+            if isinstance(activity, Other):
+                _finish(item, "ignored", f"{activity.kind} is not a kind that we handle")
             else:
                 facts.record(ActivityReceived(inbox_item_id=item.pk))
     except IntegrityError:
-        if SeenSignature.objects.filter(digest=signed.digest).exists():
+        if signed is not None and SeenSignature.objects.filter(digest=signed.digest).exists():
             raise BadSignature("replay", "this request was accepted before") from None
-        if not InboxItem.objects.filter(uri=activity.value.uri).exists():
+        if not InboxItem.objects.filter(uri=activity.uri).exists():
             raise
         return Known("repeated")
     return Accepted(item.pk)
 
 
 def restore(item: InboxItem) -> Verified[Activity]:
-    """The activity of a stored row. It was verified at the door: nothing else writes these rows."""
-    return Verified(activities.read(json.parse(bytes(item.body))), seal=SEAL)
+    """The activity of a stored row. It was verified at the door: nothing else writes these rows.
+
+    Of what somebody else carried, an embedded post counts only with a proof of its own, which tells older forms from newer
+    ones; any other is asked of its origin.
+    """
+    activity = activities.read(json.parse(bytes(item.body)))
+    if item.is_carried and isinstance(activity, (Create, Update)):
+        document = activity.object.document
+        if document is not None and proving.read(document, owner=activity.actor) is None:
+            activity = replace(activity, object=replace(activity.object, document=None))
+    return Verified(activity, seal=SEAL)
 
 
 def handle(fact: ActivityReceived) -> None:

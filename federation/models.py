@@ -40,6 +40,8 @@ class Actor(models.Model):
     outbox_uri = models.URLField(max_length=URL_MAX, blank=True)
     key_id = models.CharField(max_length=URL_MAX, db_index=True)
     public_key_pem = models.TextField()
+    # What assertionMethod lists (FEP-521a), id to Ed25519 Multikey; known here also when her server is gone.
+    assertion_keys = models.JSONField(default=dict, blank=True)
     fetched_at = models.DateTimeField(default=clock.now)
     gone_at = models.DateTimeField(null=True, blank=True)
 
@@ -63,6 +65,8 @@ class InboxItem(models.Model):
     # The string whose signature was checked, for the debugger and for doubters.
     signing_string = models.TextField(blank=True)
     key_id = models.CharField(max_length=URL_MAX, blank=True)
+    # Its own proof speaks for it (``key_id``), and not the request it came with.
+    is_carried = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=STATES, default="received", db_index=True)
     error = models.TextField(blank=True)
     received_at = models.DateTimeField(default=clock.now, db_index=True)

@@ -4,7 +4,7 @@ A document gets a new proof only when it says something new. Whoever asks first 
 reader who comes before (and posts from before there were proofs).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 
 from django.db import transaction
@@ -16,7 +16,6 @@ from federation.wire import json
 from federation.wire.json import JsonObject
 from server.accounts.models import Account
 from server.core import canonical, clock
-from server.videos import states
 from server.videos.models import Comment, Video
 
 # Sorts after every time: what was deleted says nothing new any more.
@@ -87,16 +86,6 @@ def person(account: Account) -> JsonObject:
             },
         )
     return _read(row.text)
-
-
-def documents_of(account: Account) -> Iterator[str]:
-    """Every post, comment and Tombstone of a local account, oldest first, each as the JSON text of its signed document."""
-    for video in Video.objects.filter(account=account, is_local=True, state=states.PUBLISHED).order_by("pk"):
-        _of_video(video)
-    for row in Comment.objects.filter(account=account, is_local=True, deleted_at=None).order_by("pk"):
-        _of_comment(row)
-    rows = ProvenDocument.objects.filter(account=account).exclude(uri=account.uri).order_by("pk")
-    yield from rows.values_list("text", flat=True).iterator()
 
 
 def _of_video(video: Video) -> ProvenDocument:

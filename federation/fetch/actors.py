@@ -63,6 +63,7 @@ def keep(document: ActorDocument) -> Actor:
                 "outbox_uri": document.outbox,
                 "key_id": key.id,
                 "public_key_pem": key.pem,
+                "assertion_keys": dict(document.assertion_keys),
                 "fetched_at": clock.now(),
                 "gone_at": None,
             },

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 
 from django.db import transaction
 
-from federation import reading, tombstones, trust
+from federation import proven, reading, tombstones, trust
 from federation.fetch import fetch_actor
 from federation.handlers.outcomes import Handled, Ignored, Outcome
-from federation.models import Actor
-from federation.wire.activities import Create, Delete, Update
+from federation.models import Actor, ProvenDocument
+from federation.trust import Post
+from federation.wire.activities import Create, Delete, Reference, Update
 from federation.wire.objects import ACTOR_KINDS, Note
 from federation.wire.verified import Verified
 from server.accounts import actions as accounts
@@ -34,12 +35,19 @@ def one_at_a_time(author: Account) -> Iterator[None]:
 def on_create(activity: Verified[Create], sender: Account) -> Outcome:
     """A new video, or a comment in a thread that we know."""
     _require_theirs(activity.value.object.uri)
-    note = trust.note_by(activity.value.object, sender.actor)
+    post = trust.post_by(activity.value.object, sender.actor)
     with one_at_a_time(sender):
-        return _keep(note, sender)
+        return _keep(post, sender)
 
 
-def _keep(note: Note, author: Account) -> Outcome:
+def _keep(post: Post, author: Account) -> Outcome:
+    outcome = _keep_note(post.note, author)
+    if isinstance(outcome, Handled) and post.proved is not None:
+        proven.remember(post.proved, author)
+    return outcome
+
+
+def _keep_note(note: Note, author: Account) -> Outcome:
     if tombstones.is_buried(note.uri):
         return Ignored("it was deleted")
     if note.kind not in reading.NOTE_KINDS:
@@ -78,12 +86,13 @@ def on_update(activity: Verified[Update], sender: Account) -> Outcome:
     if not _is_known(reference.uri):
         return Ignored("it changes nothing that we know")
     _require_own_row(reference.uri, sender)
-    note = trust.note_by(reference, sender.actor)
+    post = trust.post_by(reference, sender.actor)
     with one_at_a_time(sender):
-        return _change(note, sender)
+        return _change(post, sender)
 
 
-def _change(note: Note, author: Account) -> Outcome:
+def _change(post: Post, author: Account) -> Outcome:
+    note = post.note
     if tombstones.is_buried(note.uri):
         return Ignored("it was deleted")
     if queries.comment_by_uri(note.uri) is not None:
@@ -92,6 +101,9 @@ def _change(note: Note, author: Account) -> Outcome:
         return Ignored("the video is no longer attached")
     else:
         videos.receive_remote_edit(account=author, remote=reading.video(note, note.video))
+    if post.proved is not None:
+        # An older form is refused here, and all of this is undone.
+        proven.remember(post.proved, author)
     return Handled()
 
 
@@ -111,6 +123,7 @@ def on_delete(activity: Verified[Delete], sender: Account) -> Outcome:
         _require_own_row(uri, sender)
         deleted = videos.receive_delete(account=sender, uri=uri)
         tombstones.bury(uri)
+        ProvenDocument.objects.filter(uri=uri, account=sender).delete()
     return Handled() if deleted else Ignored("it was not here; it will not come")
 
 
@@ -125,18 +138,22 @@ def _require_own_row(uri: str, sender: Account) -> None:
         raise NotAllowed("it belongs to somebody else")
 
 
-def discover(uri: str, *, asked_by: Account) -> Video | Ignored:
-    """The video at ``uri``, fetched from its own server and kept, or why not. Raises whatever fetching raises."""
+def discover(reference: Reference, *, asked_by: Account) -> Video | Ignored:
+    """The video that ``reference`` means, believed by its own proof or fetched from its own server, or why not.
+
+    Raises whatever fetching raises.
+    """
+    uri = reference.uri
     if locators.is_ours(uri) or queries.comment_by_uri(uri) is not None:
         return Ignored("it shares no video")
     if tombstones.is_buried(uri):
         return Ignored("it was deleted")
-    note = trust.fetch_for(asked_by.domain, uri)
-    if note.in_reply_to:
+    post, actor = trust.post_of_anybody(reference, host=asked_by.domain)
+    if post.note.in_reply_to:
         return Ignored("it shares a reply")
-    author = fetch_actor(note.attributed_to).account
+    author = actor.account
     if author is None:
         return Ignored("the author is no person")
     with one_at_a_time(author):
-        outcome = _keep(note, author)
-    return outcome if isinstance(outcome, Ignored) else Video.objects.get(uri=note.uri)
+        outcome = _keep(post, author)
+    return outcome if isinstance(outcome, Ignored) else Video.objects.get(uri=post.note.uri)

@@ -19,11 +19,10 @@ def on_like(activity: Verified[Like], sender: Account) -> Outcome:
 
 
 def on_announce(activity: Verified[Announce], sender: Account) -> Outcome:
-    """Somebody passes a video on; one that we do not know is fetched from its own server."""
-    uri = activity.value.object_uri
-    video = queries.by_uri(uri)
+    """Somebody passes a video on; one that we do not know must prove itself, or is fetched."""
+    video = queries.by_uri(activity.value.object.uri)
     if video is None:
-        found = discover(uri, asked_by=sender)
+        found = discover(activity.value.object, asked_by=sender)
         if isinstance(found, Ignored):
             return found
         video = found

@@ -96,7 +96,7 @@ class Like(Activity):
 class Announce(Activity):
     """``actor`` passes a post on."""
 
-    object_uri: str
+    object: Reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ _READERS: Mapping[str, Callable[[JsonObject, Mapping[str, Any]], Activity]] = {
     "Update": lambda document, common: Update(object=_named(document), **common),
     "Delete": lambda document, common: Delete(object_uri=fields.identifier(document, "object"), **common),
     "Like": lambda document, common: Like(object_uri=fields.identifier(document, "object"), **common),
-    "Announce": lambda document, common: Announce(object_uri=fields.identifier(document, "object"), **common),
+    "Announce": lambda document, common: Announce(object=_named(document), **common),
     "Move": lambda document, common: Move(
         object_uri=fields.identifier(document, "object"), target_uri=fields.identifier(document, "target"), **common
     ),

@@ -5,6 +5,7 @@ Reading says nothing about trust: whether a document may speak for its ``id`` is
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -27,6 +28,9 @@ ATTACHMENTS_MAX = 16
 SCID_CHARACTERS = 46
 _SCID = re.compile(r"Qm[1-9A-HJ-NP-Za-km-z]{44}")
 KEYS_MAX = 8
+# As many as Mastodon reads.
+ASSERTION_KEYS_MAX = 10
+MULTIKEY_CHARACTERS_MAX = 60
 PIXELS_PER_SIDE_MAX = 100_000
 
 Visibility = Literal["public", "unlisted", "private"]
@@ -63,7 +67,13 @@ class ActorDocument:
     # The portable identity, as the actor's own server claims it; only its key log proves it.
     scid: str
     key_log: str
-    home_keys: tuple[str, ...]
+    # FEP-521a: id to Ed25519 Multikey.
+    assertion_keys: Mapping[str, str]
+
+    @property
+    def home_keys(self) -> tuple[str, ...]:
+        """The Multikeys that the actor may sign with."""
+        return tuple(self.assertion_keys.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +153,7 @@ def read_actor(document: JsonObject) -> ActorDocument:
         manually_approves_followers=document.get("manuallyApprovesFollowers") is True,
         scid=_scid(document),
         key_log=_own(document, "keyLog", uri),
-        home_keys=_home_keys(document, uri),
+        assertion_keys=_assertion_keys(document, uri),
     )
 
 
@@ -152,11 +162,16 @@ def _scid(document: JsonObject) -> str:
     return claimed if _SCID.fullmatch(claimed) else ""
 
 
-def _home_keys(document: JsonObject, uri: str) -> tuple[str, ...]:
-    """The Ed25519 Multikeys that the actor may sign with (FEP-521a)."""
-    methods = fields.objects(document, "assertionMethod", count_max=KEYS_MAX)
-    own = [each for each in methods if each.get("controller") == uri]
-    return tuple(fields.text(each, "publicKeyMultibase", characters_max=100) for each in own)
+def _assertion_keys(document: JsonObject, uri: str) -> Mapping[str, str]:
+    """The Ed25519 Multikeys that the actor may sign with (FEP-521a): hers, with ids that begin with her own."""
+    found: dict[str, str] = {}
+    for each in fields.objects(document, "assertionMethod", count_max=ASSERTION_KEYS_MAX):
+        name, key = each.get("id"), fields.text(each, "publicKeyMultibase", characters_max=MULTIKEY_CHARACTERS_MAX)
+        if not isinstance(name, str) or each.get("type") != "Multikey" or each.get("controller") != uri:
+            continue
+        if name.startswith(f"{uri}#") and len(name) <= limits.URL_CHARACTERS_MAX and key.startswith("z6Mk"):
+            found.setdefault(name, key)
+    return found
 
 
 def _own(document: JsonObject, name: str, uri: str) -> str:

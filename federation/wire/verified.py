@@ -1,7 +1,8 @@
 """The type of what was checked. Pure.
 
 A function that needs a checked value takes ``Verified[T]``; handing it an unchecked one does not type-check. Only
-``signatures.verify`` makes one, and ``inbox.restore`` for a row that ``inbox.accept`` let in (a test looks for others).
+``signatures.verify`` and ``proving.verify`` make one, and ``inbox.restore`` for a row that ``inbox.accept`` let in (a test
+looks for others).
 """
 
 from collections.abc import Callable

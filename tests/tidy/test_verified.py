@@ -3,8 +3,8 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-# ``signatures`` verifies, ``inbox`` restores what it let in, ``verified`` is the type itself.
-MAKERS = {"federation/wire/signatures.py", "federation/inbox.py", "federation/wire/verified.py"}
+# ``signatures`` and ``proving`` verify, ``inbox`` restores what it let in, ``verified`` is the type itself.
+MAKERS = {"federation/wire/signatures.py", "federation/wire/proving.py", "federation/inbox.py", "federation/wire/verified.py"}
 
 
 def test_who_breaks_the_seal() -> None:
