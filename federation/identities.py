@@ -9,7 +9,7 @@ from server.accounts.facts import FollowRequested
 from server.accounts.models import Account, Follow
 from server.core import clock, hosts, limits, locators
 from server.core.errors import NotAllowed
-from server.identity import actions, hostgrant, keylog, resolver
+from server.identity import actions, contests, hostgrant, keylog, resolver
 from server.identity import queries as identity_queries
 from server.identity.facts import IdentityChanged
 from server.identity.models import Identity
@@ -43,7 +43,8 @@ def check_moved(*, old: Account, new: Account) -> None:
     document = _document(new.uri)
     if document.scid != old.scid or not document.key_log:
         raise NotAllowed("the new account does not list the identity")
-    identity = actions.accept_log(data=resolver.fetch_log(document.key_log), requested=old.scid)
+    identity = actions.accept_log(data=resolver.fetch_log(document.key_log), requested=old.scid, source=new.uri)
+    contests.require_uncontested(identity.scid)
     log = identity_queries.log_of(identity)
     named = keylog.document.read(log.head.entry.state)
     if named.actor != new.uri:
@@ -59,7 +60,7 @@ def check_moved(*, old: Account, new: Account) -> None:
 def follow_the_log(fact: IdentityChanged) -> None:
     """A log we keep names another home than before: re-point without being told by anyone (the old home may be dead)."""
     identity = Identity.objects.filter(scid=fact.scid).first()
-    if identity is None or identity.is_home:
+    if identity is None or identity.is_home or identity.contested_at is not None:
         return
     left = Account.objects.filter(scid=fact.scid, moved_to=None).exclude(uri=identity.actor_uri).exclude(domain="")
     for old in left:

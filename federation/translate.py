@@ -49,6 +49,8 @@ def instance_actor() -> JsonObject:
         "manuallyApprovesFollowers": True,
         "discoverable": False,
         "publicKey": _public_key(uri, instance_key(keyring.MAIN_KEY, "rsa").public),
+        # By this key our receipts and agreements are checked (FEP-521a).
+        "assertionMethod": [_multikey(uri, Method(f"{uri}#instance-1", instance_key("instance-1", "ed25519").public))],
         **({"ledger": ledger} if ledger else {}),
     }
 

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from federation import lists, views
+from federation import lists, views, watcher
 
 _USER = "users/<slug:handle>"
 
 urlpatterns = [
+    *watcher.urlpatterns,
     path("actor", views.instance_actor),
     path("actor/outbox", lists.instance_outbox),
     path("inbox", views.shared_inbox),

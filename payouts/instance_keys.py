@@ -13,7 +13,7 @@ from payouts.ledger.keyhistory import KeyHistory, history_of
 from payouts.ledger.note import COSIGNATURE, ED25519, Signer, VerifierKey
 from payouts.ledger.rotation import ROTATE, keys_of_genesis
 from payouts.models import LogEntry
-from server.core import canonical, clock, keys, locators, storage
+from server.core import canonical, keys, locators, storage
 from server.core.errors import NotFound
 from server.core.models import InstanceKey
 
@@ -33,13 +33,13 @@ def signer(role: str) -> Signer:
     """
     if role == "ledger":
         return signer_of(ledger_keys().newest)
-    return _signer(role, _held(f"{role}/1", "ed25519"))
+    return _signer(role, keys.instance_key(f"{role}/1", "ed25519"))
 
 
 def signer_of(key: VerifierKey) -> Signer:
     """The private half of a ledger key of ours. Raises NotFound when it is not here: restore the secrets."""
     for name in _ledger_names():
-        one = _signer("ledger", _held(name, "ed25519"))
+        one = _signer("ledger", keys.instance_key(name, "ed25519"))
         if one.verifier == key:
             return one
     raise NotFound("the key of this log is not here; restore the secrets of the data directory")
@@ -50,7 +50,7 @@ def ledger_keys() -> KeyHistory:
     rows = LogEntry.objects.filter(type__in=("genesis", ROTATE)).order_by("index")
     entries = [parse_entry(bytes(row.data)) for row in rows]
     if not entries:
-        return KeyHistory(_signer("ledger", _held("ledger/1", "ed25519")).verifier)
+        return KeyHistory(_signer("ledger", keys.instance_key("ledger/1", "ed25519")).verifier)
     return history_of(keys_of_genesis(entries[0]), entries[1:])
 
 
@@ -63,10 +63,10 @@ def next_ledger_key() -> Signer:
     known = {history.first, *(key for _, key in history.later)}
     names = _ledger_names()
     for name in names:
-        one = _signer("ledger", _held(name, "ed25519"))
+        one = _signer("ledger", keys.instance_key(name, "ed25519"))
         if one.verifier not in known:
             return one
-    made = _signer("ledger", _held(f"ledger/1/{len(names) + 1}", "ed25519"))
+    made = _signer("ledger", keys.instance_key(f"ledger/1/{len(names) + 1}", "ed25519"))
     keep_apart()
     return made
 
@@ -78,18 +78,18 @@ def _signer(role: str, held: InstanceKey) -> Signer:
 def _ledger_names() -> list[str]:
     """The names of all our ledger keys, in the database or beside it, newest first."""
     names = set(InstanceKey.objects.filter(name__startswith="ledger/1").values_list("name", flat=True))
-    names |= {path.name.replace("-", "/") for path in _path("ledger/1").parent.glob("ledger-1*")}
+    names |= {path.name.replace("-", "/") for path in keys.kept_path("ledger/1").parent.glob("ledger-1*")}
     return sorted(names, key=lambda name: (len(name), name), reverse=True)
 
 
 def instance_signing_key() -> SigningKey:
     """``#instance-1``: agreements and receipts."""
-    return SigningKey(keys.unseal(bytes(_held("instance-1", "ed25519").private_sealed)))
+    return SigningKey(keys.unseal(bytes(keys.instance_key("instance-1", "ed25519").private_sealed)))
 
 
 def instance_public() -> str:
     """The Multikey of ``#instance-1``."""
-    return _held("instance-1", "ed25519").public
+    return keys.instance_key("instance-1", "ed25519").public
 
 
 def instance_method() -> str:
@@ -99,7 +99,7 @@ def instance_method() -> str:
 
 def instance_box() -> str:
     """The Multikey of ``#instance-box-1``, to which payout routes are sealed."""
-    return _held("instance-box-1", "x25519").public
+    return keys.instance_key("instance-box-1", "x25519").public
 
 
 def public_keys() -> dict[str, str]:
@@ -118,32 +118,11 @@ def keep_apart() -> None:
     An entry stays in the log's files even when the transaction that made the keys is rolled back; they must stay too.
     """
     for name, algorithm in {**NAMES, **dict.fromkeys(_ledger_names(), "ed25519")}.items():
-        held, path = _held(name, algorithm), _path(name)
+        held, path = keys.instance_key(name, algorithm), keys.kept_path(name)
         if not path.exists():
             text = json.dumps({"algorithm": held.algorithm, "public": held.public, "sealed": bytes(held.private_sealed).hex()})
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_secret(path, text)
-
-
-def _held(name: str, algorithm: str) -> InstanceKey:
-    found = InstanceKey.objects.filter(name=name).first()
-    if found is None and _path(name).exists():
-        kept = json.loads(_path(name).read_text())
-        found, _ = InstanceKey.objects.get_or_create(
-            name=name,
-            defaults={
-                "algorithm": kept["algorithm"],
-                "public": kept["public"],
-                "private_sealed": bytes.fromhex(kept["sealed"]),
-                "created_at": clock.now(),
-            },
-        )
-    return found or keys.instance_key(name, algorithm)
-
-
-def _path(name: str) -> Path:
-    path: Path = settings.SECRETS_DIR / "ledger" / name.replace("/", "-")
-    return path
 
 
 def write_secret(path: Path, text: str) -> None:

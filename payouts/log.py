@@ -18,7 +18,7 @@ from hashlib import sha256
 from django.conf import settings
 from django.db import connection, transaction
 
-from payouts import instance_keys, may_sign, rows, standing, store
+from payouts import freezes, instance_keys, may_sign, rows, standing, store
 from payouts.facts import CheckpointSigned
 from payouts.ledger import canonical
 from payouts.ledger.chain import AccountKey, Head
@@ -175,6 +175,7 @@ def _is_same(draft: Draft, entry: Entry) -> bool:
 
 
 def _write(drafts: Sequence[Draft]) -> list[Entry]:
+    freezes.check(drafts)
     storage.require_room(APPEND_BYTES_MAX, settings.LEDGER_DIR)
     head = store.read_head()
     edge = _edge_of(head)

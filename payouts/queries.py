@@ -115,6 +115,11 @@ def account_entries(scid: str) -> Sequence[EntryOfAccount]:
     return EntryOfAccount.objects.filter(scid=scid).select_related("entry").order_by("-entry_id")  # type: ignore[return-value]
 
 
+def names_identity(scid: str) -> bool:
+    """Does our log owe this identity something, or did it ever?"""
+    return AccountHead.objects.filter(scid=scid).exists()
+
+
 def describe_ledger() -> dict[str, Any] | None:
     """What NodeInfo tells others so that they can follow our log; None before it has begun. Reads only."""
     if not SignedHead.objects.exists():

@@ -324,6 +324,11 @@ CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "upload-offset"
 CORS_EXPOSE_HEADERS = ["retry-after", "www-authenticate", "x-request-id"]
 CORS_ALLOW_CREDENTIALS = False
 
+# Identities. Who keeps copies of the key logs of our people (origins); empty: peers that run the same software.
+REPLICAS: list[str] = env.list("TRIBUTARY_REPLICAS", default=[])
+# What copies of the logs of others may take in the database.
+REPLICA_BYTES_MAX: int = env.int("TRIBUTARY_REPLICA_BYTES_MAX", default=4 * limits.GIB)
+
 # Federation.
 USER_AGENT = f"Tributary/{VERSION} (+{ORIGIN})"
 

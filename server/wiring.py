@@ -10,8 +10,8 @@ from payouts.facts import CheckpointSigned, NoteHeard, PeriodClosed
 from server.accounts import moving
 from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered, FollowRequested, FollowWithdrawn
 from server.core.facts import Fact, Subscriber
-from server.identity import resolver
-from server.identity.facts import HomeMoved, IdentityChanged
+from server.identity import replicas, resolving
+from server.identity.facts import CopyDue, ForkDue, ForkFound, HeadsDue, HomeMoved, IdentityChanged, LogAnnounced
 from server.sponsors import actions as sponsors
 from server.videos import jobs, viewing
 from server.videos.facts import (
@@ -61,7 +61,13 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     IdentityChanged: [
         Subscriber(function=identities.follow_the_log, queue="federation", atomic=False),
         _ledger(ledger_identities.log_identity),
+        _federation(replicas.spread),
     ],
+    LogAnnounced: [Subscriber(function=resolving.fetch_announced, queue="federation", atomic=False, tries_max=3)],
+    CopyDue: [Subscriber(function=replicas.send_copy, queue="federation", atomic=False)],
+    HeadsDue: [Subscriber(function=replicas.send_heads, queue="federation", atomic=False, tries_max=3)],
+    ForkFound: [_federation(replicas.spread_fork)],
+    ForkDue: [Subscriber(function=replicas.send_fork, queue="federation", atomic=False)],
     HomeMoved: [_federation(outbox.announce_move)],
     CheckpointSigned: [Subscriber(function=cosigning.push, queue="ledger", atomic=False)],
     NoteHeard: [Subscriber(function=gossip.judge, queue="ledger", atomic=False)],
@@ -80,7 +86,9 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "forget_old_signatures": (inbox.forget_old_signatures, 3600.0),
     "forget_old_deliveries": (delivery.forget_old, 3600.0),
     "forget_abandoned_uploads": (jobs.forget_abandoned_uploads, 3600.0),
-    "check_silent_homes": (resolver.check_silent_homes, 600.0),
+    "check_silent_homes": (resolving.check_silent_homes, 600.0),
+    "tend_copies": (replicas.tend, 600.0),
+    "send_outbox_heads": (replicas.due_heads, 60.0),
     "give_missing_identities": (moving.give_missing_identities, 60.0),
     "forget_old_offers": (sponsors.forget_old_offers, 3600.0),
     "forget_old_view_marks": (viewing.forget_old_marks, 3600.0),

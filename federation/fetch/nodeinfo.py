@@ -1,4 +1,8 @@
-"""NodeInfo: what software another server says it runs. For administrators to read; nothing is decided by it."""
+"""NodeInfo: what software another server says it runs.
+
+For administrators to read; and who runs this software may be asked to keep copies of key logs.
+
+"""
 
 import logging
 from collections.abc import Mapping
@@ -9,6 +13,7 @@ from federation.wire import fields, json
 from federation.wire.json import JsonObject
 from server.core import budget, hosts, limits
 from server.core.errors import TributaryError
+from server.identity import watching
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +21,7 @@ ASKED_AGAIN_SECONDS = 24 * 3600
 SCHEMAS = tuple(f"http://nodeinfo.diaspora.software/ns/schema/{version}" for version in ("2.1", "2.0"))
 NAME_CHARACTERS_MAX = 100
 LINKS_MAX = 20
+OURS = "tributary"
 
 
 def learn_software(peer: Peer, origin: str) -> None:
@@ -28,6 +34,9 @@ def learn_software(peer: Peer, origin: str) -> None:
         log.info("software of a peer not learnt", extra={"host": peer.host, "reason": f"{error.code}: {error}"[:200]})
         return
     Peer.objects.filter(pk=peer.pk).update(software=name, version=version)
+    if name == OURS:
+        # Whoever runs this software keeps copies of key logs.
+        watching.know_watcher(origin)
 
 
 def _ask(origin: str) -> tuple[str, str]:

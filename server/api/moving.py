@@ -10,6 +10,7 @@ from server.accounts import moving
 from server.api import serializers as show
 from server.api.auth import me
 from server.api.fields import Text
+from server.api.identities import ReplicaSerializer
 from server.api.operations import Resource, operation, read
 from server.core.errors import NotFound
 from server.identity import queries
@@ -26,6 +27,8 @@ class IdentitySerializer(serializers.Serializer):
     version = serializers.IntegerField(help_text="How many entries your key log has.")
     names = serializers.ListField(child=serializers.CharField(), help_text="Your names at earlier homes.")
     key_log_url = serializers.CharField()
+    contested = serializers.BooleanField(help_text="Your keys signed two histories, and it is not settled which one counts.")
+    replicas = ReplicaSerializer(many=True, help_text="Which instances keep copies of your key log.")
 
 
 class ExpectMoveSerializer(serializers.Serializer):
@@ -65,6 +68,8 @@ class Identity(Resource):
             "version": identity.head_number,
             "names": list(document.prior),
             "key_log_url": show.absolute(f"/u/{account.handle}/did.jsonl"),
+            "contested": identity.contested_at is not None,
+            "replicas": [vars(one) for one in queries.replicas_of(identity)],
         }
         return Response(IdentitySerializer(body).data)
 

@@ -35,6 +35,7 @@ _tributary = [
     path("me/identity/custody/finish", custody.finish),
     path("me/identity/expect", moving.expect),
     path("me/identity/move", moving.away),
+    path("identities/<str:scid>", identities.kept),
     path("me/wallet", wallet.one),
     path("me/wallet/refresh", wallet.refresh),
     path("me/wallet/prepare", wallet.prepare),

@@ -1,6 +1,7 @@
 """Key pairs this server holds for itself and for its accounts. Private halves are sealed before they touch the database."""
 
 import functools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,12 +65,21 @@ def make_x25519() -> KeyPair:
 MAKERS = {"rsa": make_rsa, "ed25519": make_ed25519, "x25519": make_x25519}
 
 
+def kept_path(name: str) -> Path:
+    """Where the sealed copy of an instance key lies beside the database (``payouts.instance_keys.keep_apart``)."""
+    path: Path = settings.SECRETS_DIR / "ledger" / name.replace("/", "-")
+    return path
+
+
 def instance_key(name: str, algorithm: str) -> InstanceKey:
-    """The instance's key called ``name`` (``main-key``, ``instance-1``...), made on first use."""
+    """The instance's key called ``name`` (``main-key``, ``instance-1``...), made on first use.
+
+    One that the database lost, because the transaction that made it was rolled back, is taken from its copy beside it.
+    """
     found = InstanceKey.objects.filter(name=name).first()
     if found is not None:
         return found
-    pair = MAKERS[algorithm]()
+    pair = _kept(name) or MAKERS[algorithm]()
     with transaction.atomic():
         made, _ = InstanceKey.objects.get_or_create(
             name=name,
@@ -81,3 +91,11 @@ def instance_key(name: str, algorithm: str) -> InstanceKey:
             },
         )
     return made
+
+
+def _kept(name: str) -> KeyPair | None:
+    path = kept_path(name)
+    if not path.exists():
+        return None
+    kept = json.loads(path.read_text())
+    return KeyPair(kept["algorithm"], kept["public"], bytes.fromhex(kept["sealed"]))

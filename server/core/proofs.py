@@ -119,11 +119,13 @@ def verify_proof(
     public: bytes,
     now: datetime,
     purpose: str = "assertionMethod",
+    bound: Mapping[str, str] | None = None,
 ) -> VerifiedProof:
     """Check one proof of ``document`` (whose own ``proof`` member is left out) against the Ed25519 key ``public``.
 
     Whose key it is, and whether the verification method names it, the caller has judged before. Raises BadProof for a
-    proof of another form, BadSignature for a signature that does not hold.
+    proof of another form, BadSignature for a signature that does not hold. ``bound``: further members that the proof must have,
+    with these values (``challenge``, ``domain``); without them a bound proof is refused.
     """
     unsecured = {name: value for name, value in document.items() if name != "proof"}
     if "@context" in proof:
@@ -133,12 +135,20 @@ def verify_proof(
         data = canonical.jcs(unsecured)
     except ValueError as error:
         raise BadProof(f"the document cannot be canonicalised: {error}") from error
-    return verify_canonical(data, proof, public=public, now=now, purpose=purpose)
+    return verify_canonical(data, proof, public=public, now=now, purpose=purpose, bound=bound)
 
 
-def verify_canonical(data: bytes, proof: Mapping[str, Any], *, public: bytes, now: datetime, purpose: str) -> VerifiedProof:
+def verify_canonical(
+    data: bytes,
+    proof: Mapping[str, Any],
+    *,
+    public: bytes,
+    now: datetime,
+    purpose: str,
+    bound: Mapping[str, str] | None = None,
+) -> VerifiedProof:
     """As ``verify_proof``, for a document whose canonical bytes the caller already holds."""
-    checked = _check_form(proof, now=now, purpose=purpose)
+    checked = _check_form(proof, now=now, purpose=purpose, bound=bound or {})
     try:
         signature = canonical.multibase_decode(proof["proofValue"])
         hashed = _hash_data(data, {name: value for name, value in proof.items() if name != "proofValue"})
@@ -175,12 +185,14 @@ def did_key_of_method(verification_method: Any) -> str:
     return body
 
 
-def _check_form(proof: Mapping[str, Any], *, now: datetime, purpose: str) -> VerifiedProof:
+def _check_form(proof: Mapping[str, Any], *, now: datetime, purpose: str, bound: Mapping[str, str]) -> VerifiedProof:
     if not isinstance(proof, Mapping):
         raise BadProof("a proof must be an object")
     if missing := _REQUIRED - proof.keys():
         raise BadProof(f"the proof lacks {', '.join(sorted(missing))}")
-    if unknown := proof.keys() - _REQUIRED - _OPTIONAL:
+    if any(proof.get(name) != value for name, value in bound.items()):
+        raise BadProof(f"the proof must be bound by {', '.join(sorted(bound))} to what is asked here")
+    if unknown := proof.keys() - _REQUIRED - _OPTIONAL - bound.keys():
         raise BadProof(f"the proof has unknown members: {', '.join(sorted(unknown))}")
     if not all(isinstance(proof[name], str) for name in (_REQUIRED | _OPTIONAL - {"@context"}) & proof.keys()):
         raise BadProof("the proof's members must be text")

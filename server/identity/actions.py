@@ -1,7 +1,7 @@
 """The verbs of identities: begin, accept what a log says, offer a home, leave, arrive. Each checks, changes, records."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,15 +10,22 @@ from django.conf import settings
 from django.db import transaction
 from nacl.signing import SigningKey
 
-from server.core import clock, facts, keys
-from server.core.errors import Conflict, Invalid, NotFound, WrongState
-from server.identity import hostgrant, keylog, queries
+from server.core import canonical, clock, facts, keys, locators
+from server.core.errors import Conflict, Invalid, NotFound, TributaryError, WrongState
+from server.identity import contests, hostgrant, keylog, queries, receipts
 from server.identity.facts import HomeMoved, IdentityChanged
 from server.identity.keylog import PolicyLog
-from server.identity.models import CustodyKey, HomeOffer, Identity, KeyLogLine
+from server.identity.keylog.errors import V15Fork
+from server.identity.models import CustodyKey, HomeOffer, Identity, KeyLogLine, Receipt, Tombstone
 from server.identity.offer import Offer
 
 OFFER_SECONDS = 24 * 3600
+
+
+class Tombstoned(TributaryError):
+    """The owner of this log had our copy deleted; it is not kept again for a while."""
+
+    code, status, permanent = "tombstoned", 410, True
 
 
 @transaction.atomic
@@ -42,17 +49,43 @@ def create_identity(*, handle: str, home_key: str) -> Identity:
     return identity
 
 
-@transaction.atomic
-def accept_log(*, data: bytes, requested: str | None = None) -> Identity:
+def accept_log(*, data: bytes, requested: str | None = None, witness_file: bytes | None = None, source: str = "") -> Identity:
     """Take a log from anywhere: verify it, hold it against the pin, keep what is new. Records IdentityChanged, HomeMoved.
 
-    Any source is equal, for the log proves itself. Raises KeyLogError (V1-V16 by name); then nothing has changed.
+    Any source is equal, for the log proves itself; ``source`` only names it. Raises KeyLogError (V1-V16 by name), Tombstoned;
+    then nothing has changed, but that of a log that forks from ours the evidence is kept.
     """
-    log = keylog.verify_policy(data, now=clock.now(), caps=keylog.SOFT, requested=requested, loopback=settings.ALLOW_LOOPBACK)
+    scid = keylog.claimed_scid(data)
+    known = Identity.objects.filter(scid=scid).first()
+    if witness_file is None and known is not None:
+        witness_file = queries.witness_file(known)
+    log = keylog.verify_policy(
+        data,
+        now=clock.now(),
+        caps=keylog.SOFT if known is None else keylog.HARD,
+        requested=requested,
+        witness_file=witness_file,
+        loopback=settings.ALLOW_LOOPBACK,
+    )
+    try:
+        return _accept(log, witness_file)
+    except V15Fork:
+        if known is not None:
+            contests.keep_rival(scid=scid, data=data, source=source)
+        raise
+
+
+@transaction.atomic
+def _accept(log: PolicyLog, witness_file: bytes | None) -> Identity:
     known = Identity.objects.select_for_update().filter(scid=log.scid).first()
     if known is not None:
         keylog.check_pin(log, pinned=known.lines.values_list("version_id", flat=True))
-    return _store(log, known=known)
+    deleted = Tombstone.objects.filter(scid=log.scid).first()
+    if deleted is not None:
+        if deleted.until > clock.now():
+            raise Tombstoned(f"The owner had this log deleted. It is not kept again before {clock.iso(deleted.until)}.")
+        keylog.check_pin(log, pinned=[deleted.version_id])
+    return _store(log, known=known, witness_file=witness_file)
 
 
 @transaction.atomic
@@ -96,7 +129,9 @@ def open_offer(*, actor_uri: str) -> Offer:
 
 
 def sign_move(*, identity: Identity, offer: Offer) -> tuple[PolicyLog, dict[str, Any]]:
-    """The log with one more entry that names the home of ``offer``, and the HostGrant for it. Stores nothing.
+    """The log with one more entry that names the home of ``offer``, and the HostGrant for it. Stores no entry.
+
+    The root key is marked as used: from now on it signs no entry but this move's, or there would be a fork.
 
     Under server custody all keys pass to the new home: the entry commits to the new home's root key, so that it alone
     can write what follows, and its first entry takes a ``#user`` key of its own (``arrive``). Raises WrongState when
@@ -105,7 +140,10 @@ def sign_move(*, identity: Identity, offer: Offer) -> tuple[PolicyLog, dict[str,
     if offer.scid != identity.scid:
         raise Conflict("The other home expects another identity.")
     log = queries.log_of(identity)
-    root = _committed_root(identity, log)
+    held = _committed_root(identity, log)
+    if not CustodyKey.objects.filter(pk=held.pk).update(signed_at=clock.now()):
+        raise WrongState("The log has just grown. Try again.")
+    root = open_key(held)
     moved = keylog.move(
         log,
         home=offer.home,
@@ -147,6 +185,8 @@ def arrive(*, data: bytes, grant: Mapping[str, Any]) -> Identity:
     )
     if (granted.actor, granted.home_key) != (offered.actor_uri, offered.home_key):
         raise Conflict("The move names another account or another key than was offered.")
+    # Her keys brought her here: what she once had deleted is hers to bring back.
+    Tombstone.objects.filter(scid=offered.scid).delete()
     accept_log(data=data, requested=offered.scid)
     identity = _take_keys(log, offered) if log.custody != "owner" else _leave_keys(log, offered)
     identity.host_grant = dict(grant)
@@ -187,10 +227,38 @@ def _leave_keys(log: PolicyLog, offered: HomeOffer) -> Identity:
     return identity
 
 
-def _committed_root(identity: Identity, log: PolicyLog) -> SigningKey:
+@transaction.atomic
+def name_replicas(*, identity: Identity, origins: Sequence[str]) -> Identity:
+    """Write into the log which instances keep copies of it, with the key that is held here. Records IdentityChanged.
+
+    Raises WrongState when the keys are not held here, or the next key signed a move that may be under way.
+    """
+    identity = Identity.objects.select_for_update().get(pk=identity.pk)
+    log = queries.log_of(identity)
+    held = _committed_root(identity, log)
+    if not CustodyKey.objects.filter(pk=held.pk, signed_at=None).update(signed_at=clock.now()):
+        raise WrongState("The next key of this log has signed a move.")
+    following = new_key("root")
+    named = keylog.name_replicas(
+        log,
+        replicas=[f"{origin}{queries.WATCHER_PATH}" for origin in origins],
+        key=open_key(held),
+        next_keys=[keylog.key_hash(following.public)],
+        now=clock.now(),
+        loopback=settings.ALLOW_LOOPBACK,
+    )
+    identity = accept_log(data=named.data, requested=identity.scid)
+    following.identity = identity
+    following.save()
+    # A spent key is destroyed.
+    held.delete()
+    return identity
+
+
+def _committed_root(identity: Identity, log: PolicyLog) -> CustodyKey:
     for held in CustodyKey.objects.filter(identity=identity, role="root"):
         if keylog.key_hash(held.public) in log.head.parameters.next_key_hashes:
-            return open_key(held)
+            return held
     if log.custody == "owner":
         raise WrongState("You hold the keys of this identity: sign the move with your recovery kit. This server cannot.")
     raise WrongState("The key for the next entry of this log is not held here.")
@@ -207,14 +275,46 @@ def open_key(held: CustodyKey) -> SigningKey:
     return SigningKey(keys.unseal(bytes(held.private_sealed)))
 
 
-def _store(log: PolicyLog, *, known: Identity | None) -> Identity:
+def give_receipts(identity: Identity, log: PolicyLog) -> None:
+    """Say with our ``#instance-1`` which versions we have seen and when: once for each number, what is pinned."""
+    said = set(identity.receipts.filter(replica=settings.ORIGIN).values_list("number", flat=True))
+    seen = dict(identity.lines.values_list("number", "received_at"))
+    key = SigningKey(keys.unseal(bytes(keys.instance_key("instance-1", "ed25519").private_sealed)))
+    for version in log.versions:
+        number, version_id = version.entry.number, version.entry.version_id
+        if number in said:
+            continue
+        document = receipts.make_receipt(
+            scid=log.scid,
+            version_id=version_id,
+            replica=settings.ORIGIN,
+            verification_method=f"{locators.instance_actor_uri()}#instance-1",
+            key=key,
+            now=seen[number],
+        )
+        Receipt.objects.create(
+            identity=identity,
+            replica=settings.ORIGIN,
+            number=number,
+            version_id=version_id,
+            first_seen=receipts.first_seen_of(document),
+            document=canonical.jcs(document),
+        )
+
+
+def home_origin(document: keylog.Document) -> str:
+    """The origin of the home that a document names."""
+    return "{0.scheme}://{0.netloc}".format(urlsplit(document.actor))
+
+
+def _store(log: PolicyLog, *, known: Identity | None, witness_file: bytes | None = None) -> Identity:
     """Keep the versions of ``log`` that ``known`` lacks, and move the pin."""
     document = keylog.document.read(log.head.entry.state)
     have = known.head_number if known is not None else 0
     if known is not None and have == len(log.versions):
         Identity.objects.filter(scid=known.scid).update(checked_at=clock.now())
         return known
-    origin = "{0.scheme}://{0.netloc}".format(urlsplit(document.actor))
+    origin = home_origin(document)
     freeze = max(keylog.payout_freeze(log, number) for number in range(have + 1, len(log.versions) + 1))
     # An entry never shortens the freeze of an earlier one.
     frozen = [clock.now() + freeze] if freeze else []
@@ -231,6 +331,8 @@ def _store(log: PolicyLog, *, known: Identity | None) -> Identity:
             "custody": document.custody,
             "head_number": len(log.versions),
             "head_version_id": log.head.entry.version_id,
+            "log_bytes": len(log.data),
+            **({"witness_file": witness_file} if witness_file is not None else {}),
             "payouts_frozen_until": max(frozen, default=None),
             "changed_at": clock.now(),
             "checked_at": clock.now(),
@@ -242,6 +344,8 @@ def _store(log: PolicyLog, *, known: Identity | None) -> Identity:
         for number, version in enumerate(log.versions, start=1)
         if number > have
     )
+    give_receipts(identity, log)
+    contests.judge(identity)
     facts.record(IdentityChanged(scid=identity.scid, version_id=identity.head_version_id))
     if was_home and not identity.is_home:
         assert known is not None

@@ -80,6 +80,11 @@ def verify_receipt(
     return Receipt(receipt["scid"], receipt["versionId"], receipt["replica"], first_seen)
 
 
+def first_seen_of(receipt: Mapping[str, Any]) -> datetime:
+    """The time that a receipt of the right form says."""
+    return proofs.plain_created(receipt["proof"])
+
+
 def _check_form(receipt: Mapping[str, Any]) -> None:
     if receipt.keys() != _MEMBERS:
         raise BadReceiptForm("a receipt has exactly the members of version 1")

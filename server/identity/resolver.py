@@ -87,19 +87,6 @@ def hand_over(actor_uri: str, *, log: bytes, grant: Mapping[str, Any]) -> None:
         raise Conflict(f"The new home did not take the identity: {answer.status} {answer.body.decode(errors='replace')[:300]}")
 
 
-def check_silent_homes(*, count_max: int = 50) -> int:
-    """Ask the homes we heard nothing of for longest; a move that nobody told us of is found here. Returns how many answered."""
-    answered = 0
-    for identity in Identity.objects.filter(is_home=False).order_by("checked_at")[:count_max]:
-        try:
-            refresh(identity)
-            answered += 1
-        except TributaryError:
-            # Silence and nonsense change nothing; the next one is asked, and this one again later.
-            continue
-    return answered
-
-
 def _get(url: str, *, accept: str, size_bytes_max: int) -> bytes:
     answer = http.get(url, headers={"Accept": accept}, size_bytes_max=size_bytes_max, wait_seconds_max=WAIT_SECONDS_MAX)
     if answer.status in {404, 410}:

@@ -62,6 +62,7 @@ def test_the_description_is_served_and_names_every_address(db: None) -> None:
         "apps.register",
         "comments.list",
         "feed.page",
+        "identities.show",
         "instance.show",
         "ledger.disputes",
         "ledger.entries",

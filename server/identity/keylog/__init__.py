@@ -17,6 +17,7 @@ from server.identity.keylog.changes import (
     first_document,
     give_to_owner,
     move,
+    name_replicas,
     rotate_home,
     rotate_user,
 )
@@ -39,7 +40,7 @@ from server.identity.keylog.heads import (
 from server.identity.keylog.limits import HARD, SOFT, Caps
 from server.identity.keylog.objects import check_object
 from server.identity.keylog.pins import check_pin
-from server.identity.keylog.replay import PolicyLog, SpecLog, extend, verify_policy, verify_spec
+from server.identity.keylog.replay import PolicyLog, SpecLog, claimed_scid, extend, verify_policy, verify_spec
 from server.identity.keylog.rules import Version
 from server.identity.keylog.waits import effect_wait, effects_held_until, payout_freeze, payouts_frozen_until
 
@@ -66,6 +67,7 @@ __all__ = [
     "check_fork",
     "check_object",
     "check_pin",
+    "claimed_scid",
     "covered_at",
     "deactivate",
     "digest_of",
@@ -83,6 +85,7 @@ __all__ = [
     "make_head",
     "move",
     "multikey_of",
+    "name_replicas",
     "parse_did",
     "parse_fork",
     "payout_freeze",

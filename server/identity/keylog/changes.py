@@ -60,6 +60,21 @@ def rotate_user(
     return append(log, state=build(changed), key=key, next_keys=next_keys, now=now, loopback=loopback)
 
 
+def name_replicas(
+    log: PolicyLog,
+    *,
+    replicas: Sequence[str],
+    key: SigningKey,
+    next_keys: Sequence[str],
+    now: datetime,
+    loopback: bool = False,
+) -> PolicyLog:
+    """The identity names who keeps copies of its log: addresses of did:webvh watchers, as services and as ``watchers``."""
+    changed = replace(read(log.head.entry.state), replicas=tuple(replicas))
+    named = {"watchers": list(replicas)}
+    return append(log, state=build(changed), key=key, next_keys=next_keys, now=now, changes=named, loopback=loopback)
+
+
 def move(
     log: PolicyLog,
     *,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from server.core import canonical
 from server.identity.keylog import limits
 from server.identity.keylog.did import Did
 from server.identity.keylog.entries import parse_entry, split_lines, version_number
@@ -107,6 +108,15 @@ def verify_policy(
 ) -> PolicyLog:
     """As ``verify_spec``, with what we ask of the identities of our peers: V7, V8 with one key, V8b, no ports."""
     return PolicyLog(_replay(data, now, caps, requested, witness_file, loopback=loopback, policy=True))
+
+
+def claimed_scid(data: bytes) -> str:
+    """The SCID that the first line of a log names, believed by nobody yet; empty when it names none.
+
+    Raises KeyLogError for a first line that is no entry, as whoever verifies the log would.
+    """
+    scid = parse_entry(split_lines(data, caps=limits.HARD)[0]).parameters.get("scid")
+    return scid if isinstance(scid, str) and canonical.MULTIHASH.fullmatch(scid) else ""
 
 
 def extend(log: PolicyLog, line: bytes, *, now: datetime, witness_file: bytes | None = None, loopback: bool = False) -> PolicyLog:
