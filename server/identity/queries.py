@@ -117,13 +117,16 @@ def receipt_bytes(identity: Identity) -> list[bytes]:
 
 
 def votes(identity: Identity, number: int) -> dict[str, str]:
-    """Which entry of this number each replica says it saw first (V16). The home is no replica: it is a party."""
-    given = identity.receipts.filter(number=number).exclude(replica=identity.home_origin)
+    """Which entry of this number each other instance says it saw first (V16).
+
+    The home is a party, and what we saw ourselves is the pin already: neither has a vote.
+    """
+    given = identity.receipts.filter(number=number).exclude(replica__in=[identity.home_origin, settings.ORIGIN])
     return dict(given.values_list("replica", "version_id"))
 
 
 def receipts_for_head(identity: Identity) -> int:
-    """How many instances other than the home say that they have seen the newest entry."""
+    """How many instances other than the home and this one say that they have seen the newest entry."""
     return list(votes(identity, identity.head_number).values()).count(identity.head_version_id)
 
 
@@ -140,7 +143,7 @@ def effects_held_until(scid: str) -> datetime | None:
 def check_effects(scid: str) -> None:
     """May an effect outside that cannot be taken back happen now for this identity: a Move to plain servers, a payout?
 
-    Raises Contested, EffectsHeld, TooFewReceipts: two instances other than the home must have seen the newest entry.
+    Raises Contested, EffectsHeld, TooFewReceipts: two instances other than the home and this one must have seen the newest entry.
     """
     identity = by_scid(scid)
     if identity.contested_at is not None:

@@ -11,8 +11,8 @@ from nacl.signing import SigningKey
 from federation.models import InboxItem
 from server.accounts import actions as accounts
 from server.accounts.models import Account, Follow
-from server.core import clock
-from server.identity import hostgrant, keylog
+from server.core import canonical, clock
+from server.identity import contests, hostgrant, keylog
 from server.identity.models import Identity
 from tests.federation.stranger import Answer, Person, Server
 from tests.pure.identities import commit, key, public
@@ -168,3 +168,20 @@ def test_a_log_with_one_byte_changed(world: World, grace: Grace, ring: Ring) -> 
     assert item.state == "failed"
     assert Follow.objects.get(follower=world.alice).target.uri == grace.old.uri
     assert Identity.objects.get(scid=log.scid).head_number == 1
+
+
+@pytest.mark.django_db
+def test_nobody_follows_a_contested_identity_by_itself(world: World, grace: Grace, ring: Ring) -> None:
+    log = grace.moved()
+    rival = keylog.rotate_home(
+        grace.log, home_key=public("rival"), key=key("root-2"), next_keys=commit("root-3"), now=grace.past + timedelta(minutes=20),
+        loopback=True,
+    )  # fmt: skip
+    fork = keylog.find_fork(log, rival)
+    assert fork is not None
+    contests.take_evidence(data=canonical.jcs(keylog.prove_fork(fork)))
+    grace.serve("new", log, "home-2", alsoKnownAs=[grace.old.uri])
+    grace.grant(log)
+    refused(world, grace, ring(), "two histories")
+    # The log itself was taken, and the change of homes was not acted upon.
+    assert Identity.objects.get(scid=log.scid).head_number == 2
