@@ -31,6 +31,13 @@ DATA_DIR = Path(env.str("TRIBUTARY_DATA_DIR", default=str(BASE_DIR / "data"))).r
 SECRETS_DIR = DATA_DIR / "secrets"
 MEDIA_ROOT = Path(env.str("TRIBUTARY_MEDIA_DIR", default=str(DATA_DIR / "media"))).resolve()
 UPLOAD_DIR = DATA_DIR / "uploads"
+# Parts of archives that are no media of this server, and archives on their way in.
+ARCHIVE_DIR = DATA_DIR / "archives"
+# The largest archive that is taken in.
+ARCHIVE_BYTES_MAX: int = env.int("TRIBUTARY_ARCHIVE_BYTES_MAX", default=20 * limits.GIB)
+# What this server keeps for people of other servers: of each, and of all together. 0 keeps nothing.
+COPY_BYTES_MAX: int = env.int("TRIBUTARY_COPY_BYTES_MAX", default=2 * limits.GIB)
+COPIES_BYTES_MAX: int = env.int("TRIBUTARY_COPIES_BYTES_MAX", default=50 * limits.GIB)
 # The files of the ledger; a restored backup must never be older than these.
 LEDGER_DIR = DATA_DIR / "ledger"
 # Of each ledger that is mirrored here.
@@ -63,6 +70,7 @@ INSTALLED_APPS = [
     "server.moderation",
     "server.feed",
     "server.sponsors",
+    "server.portability",
     "payouts",
     "federation",
     "server.web.apps.WebConfig",
@@ -149,6 +157,9 @@ FACTS_WIRING = "server.wiring.SUBSCRIBERS"
 DOORBELL = "server.celery.ring"
 # Who asks other servers about people: accounts stand below federation and may not import it.
 ACCOUNT_RESOLVER = "federation.fetch.lookup_acct"
+# Who knows the form in which things are published: archives contain it.
+PUBLISHED_ACTOR = "federation.portable.actor"
+PUBLISHED_OUTBOX = "federation.portable.outbox"
 
 # People and sessions.
 AUTH_USER_MODEL = "accounts.User"

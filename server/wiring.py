@@ -12,6 +12,9 @@ from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered
 from server.core.facts import Fact, Subscriber
 from server.identity import replicas, resolving
 from server.identity.facts import CopyDue, ForkDue, ForkFound, HeadsDue, HomeMoved, IdentityChanged, LogAnnounced
+from server.portability import actions as archives
+from server.portability import making
+from server.portability.facts import ArchiveMade, ArchiveTurn
 from server.sponsors import actions as sponsors
 from server.videos import jobs, viewing
 from server.videos.facts import (
@@ -73,6 +76,8 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     NoteHeard: [Subscriber(function=gossip.judge, queue="ledger", atomic=False)],
     PeriodClosed: [],
     ViewCounted: [Subscriber(function=metering.on_view, queue="ledger")],
+    ArchiveTurn: [Subscriber(function=making.make, atomic=False)],
+    ArchiveMade: [Subscriber(function=archives.forget_old)],
     ActivityReceived: [Subscriber(function=inbox.handle, queue="federation", atomic=False)],
 }
 
@@ -97,6 +102,9 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "mirror_peers": (mirror.mirror_all, 60.0),
     "audit_peers": (audit.audit_all, 300.0),
     "compare_peers": (gossip.compare_with_peers, 60.0),
+    "make_daily_archives": (archives.make_daily, 600.0),
+    "fail_given_up_archives": (archives.fail_given_up, 300.0),
+    "sweep_vault": (archives.sweep_vault, 3600.0),
     # What was signed is published within ten seconds, also when its writer was killed in between.
     "publish_log": (recovery.finish_append, 10.0),
     "recover_ledger": (recovery.recover_if_suspended, 60.0),

@@ -19,6 +19,7 @@ from server.accounts.following import (
 )
 from server.accounts.models import Account, AccountKey, Follow, User
 from server.accounts.remote import RemoteProfile, account_fields, one_line, paragraphs
+from server.accounts.waiting import apply_waiting
 from server.core import clock, facts, keys, limits, locators
 from server.core.errors import Conflict, Invalid, NotAllowed, NotFound
 from server.identity.actions import create_identity
@@ -141,6 +142,7 @@ def receive_remote_account(*, profile: RemoteProfile) -> Account:
             known.save(update_fields=[*fields, "updated_at"])
     except IntegrityError as error:
         raise Conflict("Another account has this address.") from error
+    apply_waiting(known)
     return known
 
 

@@ -156,3 +156,20 @@ class Mute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} mutes {self.target}"
+
+
+class WaitingRelation(models.Model):
+    """``account`` follows, blocks or mutes the person at ``address``, whom this server has not met yet."""
+
+    KINDS = [("follow", "follow"), ("block", "block"), ("mute", "mute")]
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="waiting_relations")
+    # user@host in lower case.
+    address = models.CharField(max_length=520, db_index=True)
+    kind = models.CharField(max_length=10, choices=KINDS)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "kind", "address"], name="waiting_relation_once")]
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.kind} {self.address}"
