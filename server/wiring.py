@@ -13,8 +13,8 @@ from server.core.facts import Fact, Subscriber
 from server.identity import replicas, resolving
 from server.identity.facts import CopyDue, ForkDue, ForkFound, HeadsDue, HomeMoved, IdentityChanged, LogAnnounced
 from server.portability import actions as archives
-from server.portability import making
-from server.portability.facts import ArchiveMade, ArchiveTurn
+from server.portability import copies, holding, imports, incoming, making
+from server.portability.facts import ArchiveMade, ArchiveTurn, CopyTurn, ImportTurn
 from server.sponsors import actions as sponsors
 from server.videos import jobs, viewing
 from server.videos.facts import (
@@ -77,7 +77,9 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     PeriodClosed: [],
     ViewCounted: [Subscriber(function=metering.on_view, queue="ledger")],
     ArchiveTurn: [Subscriber(function=making.make, atomic=False)],
-    ArchiveMade: [Subscriber(function=archives.forget_old)],
+    ArchiveMade: [Subscriber(function=archives.forget_old), Subscriber(function=copies.spread)],
+    CopyTurn: [Subscriber(function=copies.push, atomic=False)],
+    ImportTurn: [Subscriber(function=imports.run, atomic=False)],
     ActivityReceived: [Subscriber(function=inbox.handle, queue="federation", atomic=False)],
 }
 
@@ -104,6 +106,10 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "compare_peers": (gossip.compare_with_peers, 60.0),
     "make_daily_archives": (archives.make_daily, 600.0),
     "fail_given_up_archives": (archives.fail_given_up, 300.0),
+    "fail_given_up_imports": (imports.fail_given_up, 300.0),
+    "forget_abandoned_imports": (incoming.forget_abandoned, 3600.0),
+    "forget_unfinished_copies": (holding.forget_unfinished, 3600.0),
+    "retry_follows": (imports.retry_follows, 3600.0),
     "sweep_vault": (archives.sweep_vault, 3600.0),
     # What was signed is published within ten seconds, also when its writer was killed in between.
     "publish_log": (recovery.finish_append, 10.0),

@@ -126,6 +126,8 @@ class Import(models.Model):
     # Where it is fetched from, when it was not uploaded: a replica, and the digest of the manifest.
     source = models.URLField(max_length=limits.URL_CHARACTERS_MAX, blank=True)
     manifest_sha256 = models.CharField(max_length=64, blank=True)
+    # An ArchiveApproval: the owner's own word for an archive whose signer cannot be asked any more.
+    approval = models.JSONField(null=True, blank=True)
     bytes_expected = models.BigIntegerField(default=0)
     bytes_received = models.BigIntegerField(default=0)
     step = models.PositiveSmallIntegerField(default=0)

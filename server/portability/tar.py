@@ -4,7 +4,7 @@ Whatever else tar can say (links, devices, folders, sparse files, extended heade
 of it, and each has led some reader astray. Every tar program reads what is written here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
@@ -86,7 +86,7 @@ def members(file: BinaryIO) -> Iterator[Member]:
                 raise NotAnArchive
             _check_end(file)
             return
-        member = _read(block, at, first=first)
+        member = read_header(block, at, first=first, check=paths.check)
         yield member
         file.seek(member.offset + member.size)
         rest = member.end - member.offset - member.size
@@ -106,7 +106,11 @@ def _check_end(file: BinaryIO) -> None:
         raise TrailingBytes
 
 
-def _read(block: bytes, at: int, *, first: bool) -> Member:
+def read_header(block: bytes, at: int, *, first: bool, check: Callable[[str], str], prefix: bool = False) -> Member:
+    """What the header at ``at`` says; ``check`` judges its name. ``prefix``: a long name may be in two parts, as ustar has it.
+
+    Raises as ``members`` does.
+    """
     kind = block[156:157]
     if block[257:263] not in {b"ustar\0", b"ustar "}:
         raise NotAnArchive if first else BadHeader
@@ -114,19 +118,25 @@ def _read(block: bytes, at: int, *, first: bool) -> Member:
         raise _REFUSED[kind]
     if kind in _DEVICES:
         raise DeviceRefused
-    if kind not in {b"0", b"\0"} or block[257:265] != _MAGIC or any(block[345:500]):
+    if kind not in {b"0", b"\0"} or block[257:265] != _MAGIC or (any(block[345:500]) and not prefix):
         raise BadHeader("The archive has an extended header, which archives never need.")
     summed = sum(block[:148]) + 8 * 32 + sum(block[156:])
     if _octal(block[148:156]) != summed:
         raise BadHeader("The checksum of a header is wrong.")
-    name, _, rest = block[:100].partition(b"\0")
-    if any(rest) or any(block[157:257]):
+    name = _text(block[345:500]) + "/" + _text(block[:100]) if any(block[345:500]) else _text(block[:100])
+    if any(block[157:257]):
+        raise BadHeader("A header has bytes that nobody reads.")
+    return Member(check(name), _octal(block[124:136]), at + BLOCK)
+
+
+def _text(field: bytes) -> str:
+    name, _, rest = field.partition(b"\0")
+    if any(rest):
         raise BadHeader("A header has bytes that nobody reads.")
     try:
-        path = name.decode()
+        return name.decode()
     except UnicodeDecodeError as error:
         raise BadHeader("A name is not UTF-8.") from error
-    return Member(paths.check(path), _octal(block[124:136]), at + BLOCK)
 
 
 def _octal(field: bytes) -> int:
