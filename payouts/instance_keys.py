@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
@@ -34,6 +35,16 @@ def signer(role: str) -> Signer:
     if role == "ledger":
         return signer_of(ledger_keys().newest)
     return _signer(role, keys.instance_key(f"{role}/1", "ed25519"))
+
+
+def witness() -> Signer:
+    """The witness key, kept in memory: it never changes, and is asked for with every head of every log."""
+    return _witness(str(settings.LEDGER_DIR))
+
+
+@lru_cache(maxsize=8)
+def _witness(_folder: str) -> Signer:
+    return signer("witness")
 
 
 def signer_of(key: VerifierKey) -> Signer:

@@ -1,13 +1,19 @@
 """What we know of another's log, and only ever extend: the pin, its compare-and-set, and the evidence when it is broken."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 from unicodedata import is_normalized
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from payouts import instance_keys
 from payouts.facts import NoteHeard
+from payouts.group_commit import GroupCommit
 from payouts.ledger.checkpoint import CHECKPOINT_BYTES_MAX, SignedCheckpoint, cosign, open_checkpoint, parse_checkpoint
 from payouts.ledger.entries import parse_entry
 from payouts.ledger.errors import LedgerError, MalformedCheckpoint, NotAFork
@@ -29,12 +35,20 @@ TEXT_BYTES_MAX = 2048
 # Notes of one log that are kept at a time; who signs more than this has said enough.
 HEARD_PER_LOG_MAX = 64
 HEARD_AGAIN_SECONDS = 3600
+HISTORIES_KEPT = 256
+
+_commits = GroupCommit()
 
 
 def history(peer: PeerLog) -> KeyHistory:
     """Which keys of this log were right at which size, by its genesis and its known rotations. Raises BadRotation."""
-    entries = [parse_entry(line.encode(), origin=peer.origin) for line in peer.rotations.splitlines()]
-    return history_of(keys_of_genesis(parse_entry(bytes(peer.genesis))), entries)
+    return _history(peer.origin, bytes(peer.genesis), peer.rotations)
+
+
+@lru_cache(maxsize=HISTORIES_KEPT)
+def _history(origin: str, genesis: bytes, rotations: str) -> KeyHistory:
+    entries = [parse_entry(line.encode(), origin=origin) for line in rotations.splitlines()]
+    return history_of(keys_of_genesis(parse_entry(genesis)), entries)
 
 
 def log_keys(peer: PeerLog) -> Sequence[VerifierKey]:
@@ -100,42 +114,89 @@ def move(peer: PeerLog, signed: SignedCheckpoint) -> None:
         raise Conflict("Another checkpoint of this log was stored just now.")
 
 
-@transaction.atomic
 def witness(request: Request) -> tuple[Answer, bool]:
     """Answer add-checkpoint: judge, and store before the answer is given; and whether the pin moved.
 
-    The row lock makes check and store one step.
+    What a request is judged against is held without a lock, and the new pin is stored only if it is still there: check and store
+    are one step. Of two at once one wins, and the other is judged again by what the first one stored.
+    """
+    kept = _kept.get(_kept_name(request.origin))
+    if kept is not None:
+        answer = _judge(request, kept)
+        # What this process remembers may be old. A pin that moves shows that it was not; all else the row decides.
+        if _is_growth(answer, kept.pin) and _advance(kept, answer):
+            return answer, True
+    return _witness_by_row(request)
+
+
+def _witness_by_row(request: Request) -> tuple[Answer, bool]:
+    """Judge by what is stored, and keep as evidence what the log should not have signed.
 
     A second root at one size convicts the log; both notes are kept and nothing of it is cosigned any more: its key is not
     trusted from then on, which C2SP answers with 403. Other notes that its key signed and that we cannot place are judged later
     (``gossip``), by looking at the tiles.
     """
-    peer = PeerLog.objects.select_for_update().filter(origin=request.origin).first()
-    answer = judge(
-        request,
-        pin=pin_of(peer) if peer else Pin(request.origin, 0, b""),
-        log_keys=[log_key(peer, request.note)] if peer else (),
-        signer=instance_keys.signer("witness"),
-        timestamp=int(clock.now().timestamp()),
-    )
-    if peer is None or answer.signed is None:
+    peer = PeerLog.objects.filter(origin=request.origin).first()
+    known = _Known(peer, pin_of(peer)) if peer is not None else None
+    answer = _judge(request, known)
+    if peer is None or known is None or answer.signed is None:
         return answer, False
     _quotable(answer.signed)
     if peer.forked_at:
         hear(peer, request.note, source="add-checkpoint")
         return Answer(FORBIDDEN, f"{LogForked.code}: {LogForked()}\n", signed=answer.signed, error=LogForked()), False
     checkpoint = answer.signed.checkpoint
-    has_other_root = checkpoint.size == peer.size and checkpoint.root != bytes.fromhex(peer.root)
+    has_other_root = checkpoint.size == peer.size and checkpoint.root != known.pin.root
     if has_other_root and peer.size:
         keep_both(peer, answer.signed, None)
     elif answer.status == UNPROCESSABLE or (answer.status == CONFLICT and checkpoint.size < peer.size):
         hear(peer, request.note, source="add-checkpoint")
-    # The same head again is stored already.
-    if answer.status == OK and checkpoint.size > peer.size and not _store(peer, answer.signed, answer.body):
-        # On PostgreSQL the row lock, on SQLite the write lock rules this out; if both failed, the rule of C2SP would not.
-        peer.refresh_from_db()
-        return Answer(CONFLICT, f"{peer.size}\n", signed=answer.signed), False
-    return answer, answer.status == OK and checkpoint.size > peer.size
+    if not _is_growth(answer, known.pin):
+        return answer, False
+    return (answer, True) if _advance(known, answer) else _witness_by_row(request)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a request is judged against: a log as it was read (its keys, not its pin), and the pin."""
+
+    peer: PeerLog
+    pin: Pin
+
+
+# What this process stored last of each followed log, so that one that goes on growing costs one statement a head.
+_kept: dict[tuple[str, str], _Known] = {}
+
+
+def _kept_name(origin: str) -> tuple[str, str]:
+    return str(settings.LEDGER_DIR), origin
+
+
+def _judge(request: Request, known: _Known | None) -> Answer:
+    return judge(
+        request,
+        pin=known.pin if known else Pin(request.origin, 0, b""),
+        log_keys=[log_key(known.peer, request.note)] if known else (),
+        signer=instance_keys.witness(),
+        timestamp=int(clock.now().timestamp()),
+    )
+
+
+def _is_growth(answer: Answer, pin: Pin) -> bool:
+    """Is there something to store? The same head again is stored already."""
+    return answer.status == OK and answer.pin is not None and answer.pin.size > pin.size
+
+
+def _advance(known: _Known, answer: Answer) -> bool:
+    """Store the new pin, durably, if the one it was judged against is still there, with the same keys, and the log trusted."""
+    assert answer.signed is not None
+    assert answer.pin is not None
+    changes = _pinned(known.peer, _quotable(answer.signed), answer.body)
+    still = _still(known.pin, pk=known.peer.pk, rotations=known.peer.rotations)
+    if not _commits.run(lambda: bool(still.update(**changes)), order=known.peer.pk):
+        return False
+    _kept[_kept_name(known.pin.origin)] = replace(known, pin=answer.pin)
+    return True
 
 
 @transaction.atomic
@@ -182,12 +243,19 @@ def _cosignature(signed: SignedCheckpoint) -> str:
 
 
 def _store(peer: PeerLog, signed: SignedCheckpoint, cosignature: str) -> bool:
+    changes = _pinned(peer, signed, cosignature) | {"rotations": peer.rotations, "read_size": peer.read_size}
+    return bool(_still(pin_of(peer), pk=peer.pk).update(**changes))
+
+
+def _still(pin: Pin, **same: object) -> QuerySet[PeerLog]:
+    """The row, if its pin is still the one that was read and the log did not fork since."""
+    return PeerLog.objects.filter(size=pin.size, root=pin.root.hex(), forked_at=None, **same)
+
+
+def _pinned(peer: PeerLog, signed: SignedCheckpoint, cosignature: str) -> dict[str, Any]:
     checkpoint = signed.checkpoint
     kept = signed if len(signed.data) <= CHECKPOINT_BYTES_MAX else plain(peer, signed)
-    still = PeerLog.objects.filter(pk=peer.pk, size=peer.size, root=peer.root, forked_at=None)
-    return bool(
-        still.update(
-            size=checkpoint.size, root=checkpoint.root.hex(), checkpoint=kept.data, cosignature=cosignature,
-            rotations=peer.rotations, read_size=peer.read_size, seen_at=clock.now(), error="",
-        )
-    )  # fmt: skip
+    return {
+        "size": checkpoint.size, "root": checkpoint.root.hex(), "checkpoint": kept.data, "cosignature": cosignature,
+        "seen_at": clock.now(), "error": "",
+    }  # fmt: skip

@@ -17,10 +17,11 @@ from payouts.ledger.fields import to_base64
 from payouts.ledger.follower import proof_between
 from payouts.ledger.note import Signer
 from payouts.models import HeardNote, PeerLog
-from server.core import limits
+from server.core import clock, limits
 from server.core.models import Task
 from tests.payouts.neighbour import Neighbour
 from tests.payouts.test_room_peers import DOOR, ask, followed, grow, pinned
+from tests.payouts.test_room_rotation import rotate
 from tests.pure.test_ledger_witness import requests as litewitness
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +129,40 @@ def test_who_asks_in_vain_waits_and_a_log_that_grows_does_not(
     assert pinned(peer)[0] == 7
 
 
+@pytest.mark.django_db
+def test_what_a_process_remembers_decides_nothing_but_growth(neighbour: Neighbour, client: Client) -> None:
+    """Another process stored a newer pin, or convicted the log: this one answers by the row, whatever it remembers."""
+    peer = followed(neighbour, "one")
+    grow(neighbour, "two")
+    assert ask(client, neighbour, 2)[0] == 200
+    grow(neighbour, "three")
+    stale = request_of(neighbour, 3)
+    grow(neighbour, "four")
+    newest = neighbour.log.checkpoint()
+    PeerLog.objects.filter(pk=peer.pk).update(size=5, root=newest.checkpoint.root.hex(), checkpoint=newest.data)
+    answer = client.post(DOOR, stale, content_type="text/plain")
+    assert (answer.status_code, answer.content) == (409, b"5\n")
+    assert pinned(peer)[0] == 5
+    # What stands there is remembered in turn, until it is something else again.
+    grow(neighbour, "five")
+    assert ask(client, neighbour, 5)[0] == 200
+    PeerLog.objects.filter(pk=peer.pk).update(forked_at=clock.now())
+    grow(neighbour, "six")
+    assert ask(client, neighbour, 6)[0] == 403
+    assert pinned(peer)[0] == 6
+
+
+@pytest.mark.django_db
+def test_a_head_is_not_stored_by_a_key_that_was_replaced_meanwhile(neighbour: Neighbour, client: Client) -> None:
+    peer = followed(neighbour, "one")
+    grow(neighbour, "two")
+    assert ask(client, neighbour, 2)[0] == 200
+    neighbour.log.signer = rotate(neighbour)
+    PeerLog.objects.filter(pk=peer.pk).update(rotations=neighbour.log.entries[-1].data.decode())
+    assert ask(client, neighbour, 3)[0] == 403
+    assert pinned(peer)[0] == 3
+
+
 def own_database(folder: Path) -> str:
     """The address of the test's database for another process; of SQLite, which lives in memory here, a copy in a file."""
     if connection.vendor == "sqlite":
@@ -178,3 +213,23 @@ def test_of_two_requests_at_once_one_wins(neighbour: Neighbour, tmp_path: Path) 
     size = (3, 5)[won]
     assert told[1 - won][1:] == ["text/x.tlog.size", str(size)]
     assert stored_size(url, peer) == size
+
+
+@pytest.mark.django_db
+def test_the_door_needs_no_session_and_a_broken_one_is_told_and_counted(
+    neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is answered before the middleware for people; what breaks in it is a line of the log and a 500 all the same."""
+    followed(neighbour, "one")
+    door = Client(raise_request_exception=False)
+    answer = door.post(DOOR, request_of(neighbour, 2), content_type="text/plain", HTTP_HOST="any.name.example")
+    assert (answer.status_code, answer["cache-control"], "set-cookie" in answer) == (200, "no-store", False)
+    assert door.get(DOOR).status_code == 405
+
+    def breaks(_: object) -> None:
+        raise OSError("the disk went away")
+
+    monkeypatch.setattr("payouts.pins.witness", breaks)
+    caplog.clear()
+    assert door.post(DOOR, request_of(neighbour, 2), content_type="text/plain").status_code == 500
+    assert [one.status for one in caplog.records if one.message == "request"] == [500]
