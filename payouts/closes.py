@@ -8,10 +8,10 @@ from django.db.models import Count, Sum
 
 from payouts import words
 from payouts.entry_reports import is_published
-from payouts.heads import AUDITOR, Cosigner, open_row
+from payouts.heads import Audit, Cosigner, audits
 from payouts.ledger.entries import Entry, parse_entry
 from payouts.ledger.money import parse_amount
-from payouts.models import EntryOfAccount, LogEntry, SignedHead
+from payouts.models import EntryOfAccount, LogEntry
 from server.core.errors import NotFound
 
 CLOSE = "close"
@@ -110,8 +110,8 @@ def list_closes(*, before: int | None = None, count: int = PAGE_COUNT) -> list[C
 
 def of_rows(rows: Iterable[LogEntry]) -> list[Close]:
     """What the ``close`` entries of these rows say."""
-    audits = _audits()
-    return [_close(row, audits) for row in rows]
+    found = audits()
+    return [_close(row, found) for row in rows]
 
 
 def arithmetic(index: int, *, start: int = 0) -> Arithmetic:
@@ -120,7 +120,7 @@ def arithmetic(index: int, *, start: int = 0) -> Arithmetic:
     if row is None:
         raise NotFound("There is no such close.")
     entry = parse_entry(bytes(row.data))
-    close = _close(row, _audits())
+    close = _close(row, audits())
     last = index + close.accruals
     # What moved in accounts of identities by the batch of this close; at most one row an entry.
     moved = EntryOfAccount.objects.filter(entry_id__gt=index, entry_id__lte=last, currency=close.currency)
@@ -135,7 +135,7 @@ def arithmetic(index: int, *, start: int = 0) -> Arithmetic:
     )  # fmt: skip
 
 
-def _close(row: LogEntry, audits: Sequence[tuple[int, Cosigner]]) -> Close:
+def _close(row: LogEntry, found: Sequence[Audit]) -> Close:
     body = parse_entry(bytes(row.data)).body
     end = row.index + body["accruals"]
     return Close(
@@ -143,18 +143,8 @@ def _close(row: LogEntry, audits: Sequence[tuple[int, Cosigner]]) -> Close:
         algorithm=body["algorithm"], code=body["code"], inputs=body["inputs"], has_inputs=is_published(body["inputs"]),
         outputs=body["outputs"], amount=parse_amount(body["amount"]), carry=parse_amount(body["carry"]),
         accruals=body["accruals"], entries=tuple(body["entries"]),
-        auditors=tuple(one for size, one in audits if size > end),
+        auditors=tuple(one.cosigner for one in found if one.size > end),
     )  # fmt: skip
-
-
-def _audits() -> list[tuple[int, Cosigner]]:
-    """The newest head on which each auditor said that every close below it came out equal, as far as this instance was told."""
-    found: dict[str, tuple[int, Cosigner]] = {}
-    told = SignedHead.objects.filter(cosignatures__contains=f"/{AUDITOR}/").order_by("-size")[:PAGE_COUNT]
-    for row in told:
-        for one in open_row(row).by(AUDITOR):
-            found.setdefault(one.name, (row.size, one))
-    return [found[name] for name in sorted(found)]
 
 
 def _charges(close: Close) -> tuple[Charge, ...]:

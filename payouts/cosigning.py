@@ -1,6 +1,6 @@
 """Showing our heads to the witnesses, and collecting their cosignatures (C2SP tlog-witness, the log's side).
 
-All are asked at once, so that a dead one costs nobody time; what they answer is written down afterwards, by one thread.
+What the auditors of those who mirror us say of our settlements is collected too. All are asked at once, so that a dead one costs nobody time; what they answer is written down afterwards, by one thread.
 """
 
 import logging
@@ -12,15 +12,18 @@ from django.db import transaction
 
 from payouts import instance_keys, may_sign, standing, witnesses
 from payouts.facts import CheckpointSigned
-from payouts.ledger.checkpoint import open_checkpoint
+from payouts.ledger.checkpoint import CHECKPOINT_BYTES_MAX, open_checkpoint
+from payouts.ledger.entries import parse_entry
 from payouts.ledger.errors import LedgerError
 from payouts.ledger.fields import to_base64
 from payouts.ledger.follower import proof_between
 from payouts.ledger.keyhistory import KeyHistory
-from payouts.ledger.note import parse_vkey
+from payouts.ledger.note import NOTE_BYTES_MAX, VerifierKey, parse_vkey
+from payouts.ledger.rotation import keys_of_genesis
 from payouts.ledger.statement import keep_signatures
 from payouts.ledger.witness import CONFLICT, OK
-from payouts.models import SignedHead, Witness
+from payouts.mirror_files import name_of
+from payouts.models import PeerLog, SignedHead, Witness
 from payouts.store import DiskTiles, publish_checkpoint
 from payouts.witnesses import ANSWER_BYTES_MAX, Door, Seen, WitnessUnclear
 from server.core import clock, http, limits
@@ -129,24 +132,80 @@ def _take(row: Witness, head: SignedHead, answer: Cosigned | Seen | Exception) -
 
 def _keep(row: Witness, head: SignedHead, line: bytes) -> None:
     """Add a witness's line to the note, if it verifies."""
-    key = parse_vkey(row.vkey)
+    with transaction.atomic():
+        _add(head, parse_vkey(row.vkey), line)
+        Witness.objects.filter(pk=row.pk, saw_size__lt=head.size).update(saw_size=head.size)
+        Witness.objects.filter(pk=row.pk).update(answered_at=clock.now(), error="")
+
+
+@transaction.atomic
+def _add(head: SignedHead, key: VerifierKey, line: bytes) -> None:
+    """Add the line of a key to a head of ours. Raises WitnessUnclear, LedgerError for one that does not verify."""
     signed = open_checkpoint(
         bytes(head.note) + line, origin=instance_keys.origin(), log_keys=[instance_keys.ledger_keys().at(head.size)],
         cosigners=[key],
     )  # fmt: skip
     if not signed.note.signed_by(key):
-        raise WitnessUnclear("The answer is not this witness's cosignature.")
-    with transaction.atomic():
-        stored = SignedHead.objects.select_for_update().get(size=head.size)
-        if f" {row.name} " not in stored.cosignatures:
-            stored.cosignatures += _only(line, row.name)
-            stored.save(update_fields=["cosignatures"])
-        Witness.objects.filter(pk=row.pk, saw_size__lt=head.size).update(saw_size=head.size)
-        Witness.objects.filter(pk=row.pk).update(answered_at=clock.now(), error="")
-        if not SignedHead.objects.filter(size__gt=head.size).exists():
-            publish_checkpoint(stored.full_note)
+        raise WitnessUnclear(f"The answer is not the cosignature of {key.name}.")
+    stored = SignedHead.objects.select_for_update().get(size=head.size)
+    if f" {key.name} " not in stored.cosignatures:
+        stored.cosignatures += _only(line, key.name)
+        stored.save(update_fields=["cosignatures"])
+    if not SignedHead.objects.filter(size__gt=head.size).exists():
+        publish_checkpoint(stored.full_note)
+
+
+# --- auditors ---
+
+
+def collect_audits() -> int:
+    """Ask the instances that we follow what their auditors say of our log; how many words are new.
+
+    An auditor's cosignature says that every close below the size came out equal. Who does not mirror us has nothing to say.
+    """
+    newest = SignedHead.objects.order_by("-size").first()
+    if newest is None:
+        return 0
+    waiting, ours = [], name_of(instance_keys.origin())
+    for peer in PeerLog.objects.filter(forked_at=None).order_by("pk"):
+        key = keys_of_genesis(parse_entry(bytes(peer.genesis))).auditor
+        if f" {key.name} " not in newest.cosignatures:
+            waiting.append((peer, key))
+    addresses = [f"{peer.url.rpartition('/ledger/')[0]}/ledger/peers/{ours}/mirrored" for peer, _ in waiting]
+    with ThreadPoolExecutor(ASKED_AT_ONCE_MAX) as pool:
+        answers = list(pool.map(_ask_mirror, addresses))
+    found = 0
+    for (peer, key), answer in zip(waiting, answers, strict=True):
+        try:
+            found += _take_audit(key, answer)
+        except (LedgerError, TributaryError) as error:
+            logger.warning("audit not taken", extra={"peer": peer.origin, "error": f"{error.code}: {error}"})
+    return found
+
+
+def _ask_mirror(address: str) -> bytes | TributaryError:
+    try:
+        answer = http.get(address, headers={}, size_bytes_max=NOTE_BYTES_MAX, wait_seconds_max=limits.CONNECT_SECONDS_MAX)
+    except TributaryError as error:
+        return error
+    return answer.body if answer.status == OK else b""
+
+
+def _take_audit(key: VerifierKey, answer: bytes | TributaryError) -> bool:
+    """Keep the auditor's line on the head of ours that it is about. Whether there is one that was not known."""
+    if isinstance(answer, TributaryError):
+        raise answer
+    line = _only(answer, key.name).encode()
+    if not line:
+        return False
+    head = SignedHead.objects.filter(size=witnesses.size_of(answer)).first()
+    # A head never grows beyond what a delivery can carry.
+    if head is None or f" {key.name} " in head.cosignatures or len(head.full_note) + len(line) > CHECKPOINT_BYTES_MAX:
+        return False
+    _add(head, key, line)
+    return True
 
 
 def _only(answer: bytes, name: str) -> str:
     """The lines of this witness: whatever else it sent does not stand under our head."""
-    return "".join(f"{line}\n" for line in answer.decode().splitlines() if line.startswith(f"\u2014 {name} "))
+    return "".join(f"{line}\n" for line in answer.decode("utf-8", "replace").splitlines() if line.startswith(f"\u2014 {name} "))

@@ -13,6 +13,8 @@ from payouts.models import PeerLog, SignedHead
 from payouts.store import LogDamaged
 
 WITNESS, AUDITOR, MIRROR = "witness", "auditor", "mirror"
+# How far back the newest word of each auditor is looked for; whoever is silent for longer has stopped.
+AUDITED_HEADS_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,14 @@ class Head:
         return tuple(one for one in self.cosigners if one.role == role)
 
 
+@dataclass(frozen=True)
+class Audit:
+    """The newest head of which an auditor said that every close below ``size`` came out equal."""
+
+    size: int
+    cosigner: Cosigner
+
+
 def newest_head() -> Head | None:
     """The newest head that was signed; None before the log has begun."""
     row = SignedHead.objects.order_by("-size").first()
@@ -60,6 +70,19 @@ def open_row(row: SignedHead) -> Head:
     )
     checkpoint = signed.checkpoint
     return Head(checkpoint.origin, checkpoint.size, checkpoint.root, row.signed_at, row.full_note, cosigners)
+
+
+def audits() -> list[Audit]:
+    """What the auditors of others say of our settlements, as far as this instance was told: the newest word of each, by name."""
+    found: dict[str, Audit] = {}
+    told = SignedHead.objects.filter(cosignatures__contains=f"/{AUDITOR}/").order_by("-size")[:AUDITED_HEADS_MAX]
+    for row in told:
+        names = {line.split(" ")[1] for line in row.cosignatures.splitlines() if f"/{AUDITOR}/" in line}
+        # Verified only where there is somebody new.
+        if names - found.keys():
+            for one in open_row(row).by(AUDITOR):
+                found.setdefault(one.name, Audit(row.size, one))
+    return [found[name] for name in sorted(found)]
 
 
 def cosigner_keys() -> list[VerifierKey]:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from django.db.models import OuterRef, Subquery
 
 from payouts import standing, witnesses
-from payouts.heads import WITNESS, Head, newest_head
+from payouts.heads import WITNESS, Audit, Head, audits, newest_head
 from payouts.models import AccountHead, LogEntry, PeerLog
 from server.core import clock
 
@@ -45,6 +45,7 @@ class Overview:
     days: tuple[Day, ...]
     witnesses: tuple[WitnessRow, ...]
     quorum: int
+    audits: tuple[Audit, ...]
     accounts: int
     followed: int
     mirrored: int
@@ -69,7 +70,7 @@ def overview() -> Overview:
     return Overview(
         head=head, state=state, reason=reason,
         days=_growth(head.size if head else 0, DAYS_SHOWN),
-        witnesses=_witnesses(head), quorum=witnesses.quorum(),
+        witnesses=_witnesses(head), quorum=witnesses.quorum(), audits=tuple(audits()),
         accounts=AccountHead.objects.count(), followed=peers.count(),
         mirrored=peers.filter(mirrors__branch="", mirrors__complete_size__gt=0).distinct().count(),
         forked=peers.exclude(forked_at=None).count(),

@@ -134,7 +134,7 @@ def refresh(peer: PeerLog) -> PeerLog:
 
 
 def refresh_all() -> None:
-    """The chore: look at every peer's log, and show ours to those who have not cosigned its head."""
+    """The chore: look at every peer's log, show ours to those who have not cosigned its head, ask what their auditors found."""
     log.begin_log()
     for peer in PeerLog.objects.filter(forked_at=None).order_by("seen_at", "pk"):
         try:
@@ -144,6 +144,7 @@ def refresh_all() -> None:
         except (LedgerError, TributaryError) as error:
             logger.warning("peer's ledger refused", extra={"peer": peer.origin, "error": f"{error.code}: {error}"})
     cosigning.push_head()
+    cosigning.collect_audits()
 
 
 def refresh_claims(scid: str) -> list[PeerClaim]:

@@ -31,6 +31,7 @@ class Ledger(Resource):
         found = overview.overview()
         told = {name: getattr(found, name) for name in _names(shape.OverviewSerializer) if name != "head"}
         told |= {"witnesses": list(map(vars, found.witnesses)), "days": list(map(vars, found.days))}
+        told |= {"audits": [{"name": one.cosigner.name, "size": one.size, "at": one.cosigner.at} for one in found.audits]}
         return Response({**told, "head": _head(found.head) if found.head else None})
 
 

@@ -48,6 +48,14 @@ class WitnessSerializer(serializers.Serializer):
     error = serializers.CharField(allow_blank=True)
 
 
+class AuditSerializer(serializers.Serializer):
+    """An auditor that has run every close below `size` again and found it equal; the newest word of each."""
+
+    name = serializers.CharField()
+    size = serializers.IntegerField()
+    at = serializers.DateTimeField()
+
+
 class OverviewSerializer(serializers.Serializer):
     """The ledger at a glance. `state`: `empty`, `writable` or `read_only`; `head` is null before the first entry."""
 
@@ -57,6 +65,7 @@ class OverviewSerializer(serializers.Serializer):
     is_witnessed = serializers.BooleanField()
     quorum = serializers.IntegerField()
     witnesses = WitnessSerializer(many=True)
+    audits = AuditSerializer(many=True)
     days = DaySerializer(many=True)
     accounts = serializers.IntegerField()
     followed = serializers.IntegerField()

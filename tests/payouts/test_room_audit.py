@@ -1,28 +1,32 @@
 """The auditor: an honest neighbour is cosigned, one that lies is disputed with the first payee that differs."""
 
+import io
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
-from payouts import agreements, audit, instance_keys, judging, mirror, peers, store
+from payouts import agreements, audit, cosigning, instance_keys, judging, mirror, peers, store
 from payouts.agreement import parse_agreement
 from payouts.dispute_document import check_dispute
 from payouts.ledger import canonical
-from payouts.ledger.checkpoint import open_checkpoint
+from payouts.ledger.checkpoint import CHECKPOINT_BYTES_MAX, cosign, open_checkpoint
 from payouts.ledger.entries import Draft, parse_entry
 from payouts.ledger.multikey import multikey_bytes
+from payouts.ledger.note import COSIGNATURE, Signer
 from payouts.mirror_files import MirrorFiles, name_of
-from payouts.models import Agreement, Dispute, LogEntry, PeerLog
+from payouts.models import Agreement, Dispute, LogEntry, PeerLog, SignedHead
 from payouts.reexecution import Close, Differs, reexecute
 from tests.payouts.audited_month import AMOUNT, one_unit_more, play, scids, terms_of
 from tests.payouts.ledger_world import UNIT
-from tests.payouts.neighbour import Neighbour
+from tests.payouts.neighbour import NOW, Neighbour
 from tests.payouts.room import Room
-from tests.payouts.test_room_peers import grow
+from tests.payouts.test_room_peers import followed, grow
 
 pytestmark = pytest.mark.django_db
 
@@ -203,6 +207,74 @@ def test_what_our_own_pen_writes_passes_our_own_mirror_and_auditor(room: Room, n
     audit_report = audit.audit_peer(peer)
     assert [(one.index, one.verdict, one.sampled) for one in audit_report.closes] == [(period.close_entry_id, "equal", 2)]
     assert audit_report.cosigned_size == peer.size
+
+
+def test_what_an_auditor_found_reaches_the_pages_of_the_audited(room: Room, neighbour: Neighbour, client: Client) -> None:
+    """Mirrored, run again and cosigned by the real parts, shown by the real view, collected, verified and shown again."""
+    period = room.month()
+    agreements.accept_default(scid=room.bob.scid)
+    peer = served(neighbour)
+    assert mirror.mirror_peer(peer, look=False).is_complete
+    audit.audit_peer(peer)
+    address = f"ledger/peers/{name_of(peer.origin)}/mirrored"
+    told = client.get(f"/{address}").content
+    auditor = instance_keys.signer("auditor")
+    pages = ("/ledger/", "/ledger/settlements", f"/ledger/settlements/{period.close_entry_id}")
+    charlie = Signer(auditor.verifier.name, COSIGNATURE, b"\x05" * 32)
+    checkpoint = open_checkpoint(
+        store.read_head().note, origin=peer.origin, log_keys=[instance_keys.ledger_keys().newest]
+    ).checkpoint
+    other_root = replace(checkpoint, root=b"\x05" * 32)
+    lies = [
+        b"",
+        b"\xff\xfe",
+        b"nothing of a note",
+        store.read_head().note,
+        store.read_head().note + cosign(checkpoint, charlie, NOW).encode() + b"\n",
+        store.read_head().note + cosign(other_root, auditor, NOW).encode() + b"\n",
+        told.replace(b"\n%d\n" % checkpoint.size, b"\n999\n"),
+    ]
+    for lie in lies:
+        neighbour.shown[address] = lie
+        assert cosigning.collect_audits() == 0, lie
+        assert not SignedHead.objects.filter(cosignatures__contains="/auditor/").exists()
+    for page in pages:
+        assert "No auditor" in client.get(page).content.decode()
+    neighbour.shown[address] = told
+    assert (cosigning.collect_audits(), cosigning.collect_audits()) == (1, 0)
+    for page in pages:
+        text = client.get(page).content.decode()
+        assert auditor.verifier.name in text
+        assert "No auditor" not in text
+    assert f"{checkpoint.size} of {checkpoint.size}" in client.get("/ledger/").content.decode()
+    (seen,) = client.get("/api/tributary/v1/ledger").json()["audits"]
+    assert (seen["name"], seen["size"]) == (auditor.verifier.name, checkpoint.size)
+    out = io.StringIO()
+    call_command("ledger", "status", "--json", stdout=out)
+    assert json.loads(out.getvalue())["audited by"][auditor.verifier.name]["size"] == checkpoint.size
+    # The mirror's own line is another sentence, and was not asked for.
+    assert b"/auditor/" in store.published_checkpoint()
+    assert b"/mirror/" not in store.published_checkpoint()
+    # The log goes on; what was found stands for the closes below.
+    room.fund(amount=UNIT, name="more", evidence=b"more")
+    assert auditor.verifier.name in client.get(pages[2]).content.decode()
+
+
+def test_a_head_does_not_outgrow_a_delivery(room: Room, neighbour: Neighbour) -> None:
+    room.month()
+    peer = followed(neighbour)
+    head = SignedHead.objects.order_by("-size")[0]
+    checkpoint = open_checkpoint(
+        bytes(head.note), origin=instance_keys.origin(), log_keys=[instance_keys.ledger_keys().newest]
+    ).checkpoint
+    line = cosign(checkpoint, neighbour.instance.auditor, NOW)
+    neighbour.shown[f"ledger/peers/{name_of(instance_keys.origin())}/mirrored"] = bytes(head.note) + f"{line}\n".encode()
+    assert peer.url.startswith(neighbour.origin)
+    full = "x" * (CHECKPOINT_BYTES_MAX - len(head.note) - len(line.encode()))
+    SignedHead.objects.filter(pk=head.pk).update(cosignatures=full)
+    assert cosigning.collect_audits() == 0
+    SignedHead.objects.filter(pk=head.pk).update(cosignatures="")
+    assert cosigning.collect_audits() == 1
 
 
 def test_a_carry_may_not_vanish(room: Room) -> None:

@@ -20,6 +20,7 @@ from payouts import (
     checks,
     claiming,
     exports,
+    heads,
     instance_keys,
     log,
     mirror,
@@ -36,6 +37,7 @@ from payouts.ledger.errors import LedgerError
 from payouts.ledger.whole import read_whole
 from payouts.models import AccountHead, PeerLog, Period, SignedHead
 from payouts.store import DiskTiles
+from server.core import clock
 from server.core.errors import NotFound, TributaryError
 
 NO, UNCLEAR = 1, 2
@@ -117,6 +119,7 @@ class Command(BaseCommand):
                 for one in witnesses.active()
             },
             "quorum": witnesses.quorum(),
+            "audited by": {one.cosigner.name: {"size": one.size, "at": clock.iso(one.cosigner.at)} for one in heads.audits()},
             "warnings": witnesses.find_problems(),
             "peers": {peer.origin: {"size": peer.size, "error": peer.error} for peer in followed},
             "problems": [f"{peer.origin} has forked: it shows two histories" for peer in followed if peer.forked_at],
