@@ -15,7 +15,7 @@ def weigh_logs(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('identity', '0001_initial'),
+        ('identity', '0002_custodian_key'),
     ]
 
     operations = [
