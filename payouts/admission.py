@@ -1,14 +1,15 @@
 """What a mirror asks of another's entries: every rule of ``replay``, and that agreements are what their entries say.
 
-An entry that breaks a rule is evidence: it is kept, and whatever is behind it too. Only the judging stops there, because what a
-log owes after a broken entry is nobody's to guess.
+An entry that breaks a rule is evidence: it is kept, and whatever is behind it too. The rules stop there, because what a log owes
+after a broken entry is nobody's to guess; what a close is made of is noted behind it too, for a close can be run again from its
+own parts.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from payouts.agreement import NOTICE_DAYS_MIN, Agreement, check_signed, parse_agreement
-from payouts.ledger.entries import Entry
+from payouts.ledger.entries import Entry, parse_entry
 from payouts.ledger.errors import CloseBatchCut, LedgerError
 from payouts.ledger.fields import ZERO_HASH
 from payouts.ledger.replay import Replay
@@ -31,6 +32,10 @@ class Judge:
         # Works blob -> index of its meter entry.
         self.meters: dict[str, int] = {}
         self.closes: list[int] = []
+        # How many entries were looked at: those that were judged, and behind a broken one those that were only noted.
+        self.noted = 0
+        # Up to where what entries behind a broken one name was asked for.
+        self.fetched = 0
 
     @property
     def size(self) -> int:
@@ -42,13 +47,27 @@ class Judge:
         entry = self.replay.add(data)
         if entry.index == 0:
             self.actor = entry.body["actor"]
-        elif entry.type == "agreement":
+        self._note(entry)
+        return entry
+
+    def note(self, data: bytes) -> Entry | None:
+        """The next entry, at or behind one that broke a rule: only what closes are made of is taken. None when it is no entry."""
+        try:
+            entry = parse_entry(data, origin=self.replay.origin, index=self.noted)
+        except LedgerError:
+            self.noted += 1
+            return None
+        self._note(entry)
+        return entry
+
+    def _note(self, entry: Entry) -> None:
+        self.noted = entry.index + 1
+        if entry.type == "agreement":
             self.agreements.setdefault(entry.body["agreement"], (entry.body["blob"], entry.index))
         elif entry.type == "meter":
             self.meters[entry.body["works"]] = entry.index
         elif entry.type == "close":
             self.closes.append(entry.index)
-        return entry
 
     def check_end(self) -> None:
         """Refuse a checkpoint that ends here, inside the batch of a close. Raises CloseBatchCut."""

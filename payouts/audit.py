@@ -7,7 +7,7 @@ the report says how large the sample was.
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,15 +15,14 @@ from django.db.models import Q
 
 from payouts import disputes, instance_keys, judging, mirror, pins
 from payouts.admission import Judge, rule_of
-from payouts.agreement import Agreement, parse_agreement
+from payouts.closes_again import gather
 from payouts.ledger.checkpoint import cosign
-from payouts.ledger.entries import Entry, parse_entry
+from payouts.ledger.entries import parse_entry
 from payouts.ledger.errors import LedgerError, UnknownAlgorithm
-from payouts.ledger.money import parse_amount
 from payouts.ledger.tiles import read_entries
 from payouts.mirror_files import MirrorFiles
 from payouts.models import Dispute, PeerLog, PeerMirror
-from payouts.reexecution import Close, Differs, reexecute
+from payouts.reexecution import Differs, reexecute
 from payouts.refusals import BlobMissing
 from server.core import clock, limits
 from server.core.errors import TributaryError
@@ -108,10 +107,11 @@ def audit_all() -> list[AuditReport]:
 
 
 def _audit(copy: PeerMirror, *, stop_at: float) -> Iterable[Verdict]:
-    if copy.audited == copy.judged:
+    end = _end(copy)
+    if copy.audited >= end:
         return
     judge = judging.judge_of(copy)
-    for index in [one for one in judge.closes if one >= copy.audited]:
+    for index in [one for one in judge.closes if copy.audited <= one < end]:
         if time.monotonic() >= stop_at:
             break
         verdict = _audit_close(copy, judge, index)
@@ -123,16 +123,26 @@ def _audit(copy: PeerMirror, *, stop_at: float) -> Iterable[Verdict]:
         if copy.audited <= index:
             break
     else:
-        copy.audited = copy.judged
+        copy.audited = end
         copy.save(update_fields=["audited"])
     judging.keep_judge(copy, judge)
 
 
+def _end(copy: PeerMirror) -> int:
+    """Up to where closes can be run again: what was judged, and behind a broken entry whatever is here (LEDGER 7.5).
+
+    A close does not rest on what stands before it but for what it names, so one that differs is named even there; the auditor's
+    key says nothing of such a log.
+    """
+    return copy.judged if copy.broken_at is None else copy.complete_size
+
+
 def _audit_close(copy: PeerMirror, judge: Judge, index: int) -> Verdict:
-    entry = _entry(copy, index)
+    files = MirrorFiles(copy)
+    entry = parse_entry(next(read_entries(files, index, index + 1, copy.size)), index=index)
     told = {"index": index, "period": f"{entry.body['period']} {entry.body['currency']}", "algorithm": entry.body["algorithm"]}
     try:
-        close = _gather(copy, judge, entry)
+        close = gather(files, judge, index, copy.complete_size)
         result = reexecute(close, beacon=bytes.fromhex(copy.root), works_max=limits.AUDIT_WORKS_SAMPLED_MAX)
     except BlobMissing as error:
         copy.note_missing(entry.body["inputs"], index)
@@ -142,61 +152,13 @@ def _audit_close(copy: PeerMirror, judge: Judge, index: int) -> Verdict:
         return Verdict(**told, verdict=UNKNOWN, rule=rule_of(error), reason=str(error))
     except Differs as differs:
         at = int(differs.finding.get("index", index))
-        disputes.raise_dispute(copy, index=at, error=differs.error, finding=differs.finding)
+        if Dispute.objects.filter(origin=copy.peer.origin).count() < limits.DISPUTES_PER_LOG_MAX:
+            disputes.raise_dispute(copy, index=at, error=differs.error, finding=differs.finding)
         payee = str(differs.finding.get("payee", ""))
         return Verdict(**told, verdict=DIFFERS, rule=rule_of(differs.error), payee=payee, reason=str(differs)[:300])
-    files = MirrorFiles(copy)
     for blob in result.blobs.values():
         files.put_blob(blob)
     return Verdict(**told, verdict=EQUAL, works=result.works, sampled=result.sampled)
-
-
-def _gather(copy: PeerMirror, judge: Judge, entry: Entry) -> Close:
-    body, files = entry.body, MirrorFiles(copy)
-    accruals = _entries(copy, range(entry.index + 1, entry.index + 1 + body["accruals"]))
-    charges = _entries(copy, [index for index in body["entries"] if index < entry.index])
-    works = next((one.body["evidence"] for one in charges if one.type == "charge" and one.body["evidence"] in judge.meters), None)
-    return Close(
-        entry,
-        accruals,
-        charges,
-        files.blob(body["inputs"]),
-        _agreements(copy, judge, entry),
-        files.blob(works) if works is not None and files.has_blob(works) else None,
-        _left_over(copy, judge, entry),
-    )
-
-
-def _left_over(copy: PeerMirror, judge: Judge, close: Entry) -> int:
-    """What the close before, of the same pool, carried on."""
-    for index in reversed([one for one in judge.closes if one < close.index]):
-        body = _entry(copy, index).body
-        if (body["pool"], body["currency"]) == (close.body["pool"], close.body["currency"]):
-            return parse_amount(body["carry"])
-    return 0
-
-
-def _agreements(copy: PeerMirror, judge: Judge, close: Entry) -> dict[str, Agreement]:
-    """Those that the log announced before the close. One whose bytes are not shown is as good as none."""
-    files = MirrorFiles(copy)
-    found = {}
-    for one, (blob, index) in judge.agreements.items():
-        if index < close.index and files.has_blob(blob):
-            terms = parse_agreement(files.blob(blob))
-            found[one] = terms
-    return found
-
-
-def _entry(copy: PeerMirror, index: int) -> Entry:
-    return _entries(copy, [index])[0]
-
-
-def _entries(copy: PeerMirror, indices: Sequence[int]) -> list[Entry]:
-    files = MirrorFiles(copy)
-    if isinstance(indices, range):
-        data = read_entries(files, indices.start, indices.stop, copy.size)
-        return [parse_entry(one, index=index) for index, one in zip(indices, data, strict=True)]
-    return [parse_entry(next(read_entries(files, index, index + 1, copy.size)), index=index) for index in indices]
 
 
 def _cosign(copy: PeerMirror) -> None:

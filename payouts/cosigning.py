@@ -1,7 +1,7 @@
 """Showing our heads to the witnesses, and collecting their cosignatures (C2SP tlog-witness, the log's side).
 
-What the auditors of those who mirror us say of our settlements is collected too. All are asked at once, so that a dead one
-costs nobody time; what they answer is written down afterwards, by one thread.
+What the auditors of those who mirror us say of our settlements is collected too. All are asked at once, so that a dead one costs
+nobody time; what they answer is written down afterwards, by one thread.
 """
 
 import logging

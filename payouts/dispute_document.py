@@ -26,6 +26,7 @@ MEMBERS = frozenset({
 class Finding:
     """A dispute whose signature and evidence were verified; whether the rule was broken is for the reader to re-run."""
 
+    by: str
     origin: str
     size: int
     index: int
@@ -56,9 +57,8 @@ def check_dispute(data: bytes, *, log_keys: Sequence[VerifierKey], instance: byt
     entry = from_base64(document["entry"])
     inclusion = hashes_from_base64(document["inclusion"], count_max=PROOF_HASHES_MAX)
     check_inclusion(leaf_hash(entry), document["index"], document["size"], inclusion, signed.checkpoint.root)
-    return Finding(
-        document["origin"], document["size"], document["index"], document["rule"], entry, document["finding"], signed
-    )  # fmt: skip
+    told = {name: document[name] for name in ("by", "origin", "size", "index", "rule", "finding")}
+    return Finding(**told, entry=entry, signed=signed)
 
 
 def _check_proof(document: Mapping[str, Any], instance: bytes) -> None:

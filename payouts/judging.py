@@ -1,9 +1,10 @@
 """Judging a mirrored log: its entries one after the other, and the published bytes that they name.
 
-What breaks a rule is disputed. The state after the entries judged so far is kept in memory and, in a new process, made again from
-our own copy.
+What breaks a rule is disputed; behind it no rule is asked, and only what closes are made of is noted and fetched. The state after
+the entries judged so far is kept in memory and, in a new process, made again from our own copy.
 """
 
+import contextlib
 import logging
 import time
 from collections import OrderedDict
@@ -49,10 +50,13 @@ _judges: OrderedDict[str, Judge] = OrderedDict()
 def judge_of(mirror: PeerMirror) -> Judge:
     """The state of the log after the entries that were judged. Raises LedgerError for a damaged copy."""
     judge = _judges.pop(_name(mirror), None) or Judge(mirror.peer.origin)
-    if judge.size > mirror.size:
+    if judge.noted > mirror.size:
         judge = Judge(mirror.peer.origin)
     for data in read_entries(MirrorFiles(mirror), judge.size, max(judge.size, mirror.judged), mirror.size):
         judge.add(data)
+    if mirror.broken_at is not None:
+        for data in read_entries(MirrorFiles(mirror), judge.noted, max(judge.noted, mirror.complete_size), mirror.size):
+            judge.note(data)
     return judge
 
 
@@ -73,18 +77,35 @@ def judge(mirror: PeerMirror, budget: RunBudget) -> None:
     Raises the errors of the pen, when a dispute cannot be logged.
     """
     _fetch_missing(mirror, budget)
-    if mirror.broken_at is not None or mirror.judged == mirror.complete_size:
-        return
+    if mirror.broken_at is None and mirror.judged < mirror.complete_size:
+        state = judge_of(mirror)
+        try:
+            while state.size < mirror.complete_size and budget.is_left and mirror.broken_at is None:
+                _judge_some(mirror, state, budget)
+            if state.size == mirror.complete_size:
+                state.check_end()
+        except LedgerError as error:
+            _break(mirror, state.size - 1, error)
+        finally:
+            keep_judge(mirror, state)
+    if mirror.broken_at is not None:
+        _fetch_behind(mirror, budget)
+
+
+def _fetch_behind(mirror: PeerMirror, budget: RunBudget) -> None:
+    """Fetch what the closes behind a broken entry name, so that they can be run again."""
     state = judge_of(mirror)
-    try:
-        while state.size < mirror.complete_size and budget.is_left and mirror.broken_at is None:
-            _judge_some(mirror, state, budget)
-        if state.size == mirror.complete_size:
-            state.check_end()
-    except LedgerError as error:
-        _break(mirror, state.size - 1, error)
-    finally:
-        keep_judge(mirror, state)
+    # Of a log without a genesis that is one nothing can be told.
+    if state.replay.keys is not None:
+        start = max(state.size, state.fetched)
+        for index, data in enumerate(read_entries(MirrorFiles(mirror), start, mirror.complete_size, mirror.size), start=start):
+            if not budget.is_left:
+                break
+            state.fetched = index + 1
+            with contextlib.suppress(LedgerError):
+                _fetch_blob(mirror, state, parse_entry(data, origin=mirror.peer.origin, index=index), budget)
+        mirror.save(update_fields=["missing"])
+    keep_judge(mirror, state)
 
 
 def _judge_some(mirror: PeerMirror, judge: Judge, budget: RunBudget) -> None:

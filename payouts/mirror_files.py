@@ -6,17 +6,15 @@ is written here was proven to stand under a checkpoint that the log signed; what
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from django.conf import settings
 
 from payouts.ledger.errors import BadTile
-from payouts.ledger.merkle import HASH_BYTES
-from payouts.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Bundle, Tile, pack_bundle, parse_path, unpack_bundle
+from payouts.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, parse_path
+from payouts.log_folder import LogFolder
 from payouts.models import PeerMirror
-from payouts.refusals import BlobMissing, BlobWrong
 from server.core import storage
 
 BRANCH_DIGITS = 16
@@ -27,32 +25,13 @@ def name_of(origin: str) -> str:
     return sha256(origin.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class MirrorFiles:
-    """A ``TileReader`` over our copy, and its writer."""
+class MirrorFiles(LogFolder):
+    """Our copy, and its writer."""
 
-    mirror: PeerMirror
-
-    @property
-    def folder(self) -> Path:
-        """Where this copy is."""
-        branch = f"-{self.mirror.branch[:BRANCH_DIGITS]}" if self.mirror.branch else ""
-        path: Path = settings.LEDGER_DIR / "mirrors" / f"{name_of(self.mirror.peer.origin)}{branch}"
-        return path
-
-    def tile(self, tile: Tile) -> bytes:
-        """The bytes of a tile, cut to its width from the widest that is here. Raises BadTile."""
-        data = self._widest(tile._replace(width=TILE_WIDTH).path(), tile.width)
-        if len(data) < tile.width * HASH_BYTES:
-            raise BadTile(tile.path())
-        return data[: tile.width * HASH_BYTES]
-
-    def bundle(self, bundle: Bundle) -> bytes:
-        """The bytes of an entry bundle, as ``tile``."""
-        whole = bundle._replace(width=TILE_WIDTH).path()
-        width, path = self._place(whole, bundle.width)
-        data = _read(path)
-        return data if width == bundle.width else pack_bundle(unpack_bundle(data, width)[: bundle.width])
+    def __init__(self, mirror: PeerMirror) -> None:
+        branch = f"-{mirror.branch[:BRANCH_DIGITS]}" if mirror.branch else ""
+        super().__init__(settings.LEDGER_DIR / "mirrors" / f"{name_of(mirror.peer.origin)}{branch}")
+        self.mirror = mirror
 
     def published(self, path: str) -> bytes:
         """The file at ``path``, below the size that is verified. Raises BadTilePath, BadTile."""
@@ -81,42 +60,11 @@ class MirrorFiles:
     def put_blob(self, data: bytes) -> str:
         """Keep the bytes that an entry of this log names; return their SHA-256."""
         digest = sha256(data).hexdigest()
-        path = self._blob(digest)
+        path = self.blob_path(digest)
         if not path.exists():
             storage.require_room(len(data), settings.LEDGER_DIR)
             _write(path, data)
         return digest
-
-    def has_blob(self, digest: str) -> bool:
-        """Is it here?"""
-        return self._blob(digest).exists()
-
-    def blob(self, digest: str) -> bytes:
-        """The bytes of a blob. Raises BlobMissing, BlobWrong."""
-        try:
-            data = self._blob(digest).read_bytes()
-        except FileNotFoundError as error:
-            raise BlobMissing(digest) from error
-        if sha256(data).hexdigest() != digest:
-            raise BlobWrong(digest)
-        return data
-
-    def _blob(self, digest: str) -> Path:
-        return self.folder / "blob" / digest[:2] / digest
-
-    def _place(self, whole: str, width: int) -> tuple[int, Path]:
-        """The narrowest file that has at least ``width``: its width and path. Raises BadTile."""
-        full = self.folder / whole
-        if full.exists():
-            return TILE_WIDTH, full
-        widths = sorted(int(path.name) for path in self.folder.joinpath(f"{whole}.p").glob("[1-9]*") if path.name.isdigit())
-        for found in widths:
-            if found >= width:
-                return found, self.folder / f"{whole}.p" / str(found)
-        raise BadTile(whole)
-
-    def _widest(self, whole: str, width: int) -> bytes:
-        return _read(self._place(whole, width)[1])
 
     def _drop_narrower(self, path: str) -> None:
         whole, _, width = path.partition(".p/")
@@ -124,13 +72,6 @@ class MirrorFiles:
         for other in self.folder.joinpath(f"{whole}.p").glob("[1-9]*"):
             if other.name.isdigit() and int(other.name) < wide:
                 other.unlink(missing_ok=True)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise BadTile(path.name) from error
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -18,7 +18,20 @@ OURS = [
     "server/identity/__init__.py",
 ]
 OURS += [f"server/core/{name}.py" for name in ("canonical", "errors", "proofs")]
-FOLDERS = ["payouts/ledger", "server/identity/keylog"]
+OURS += [
+    f"payouts/{name}.py"
+    for name in (
+        "admission",
+        "closes_again",
+        "dispute_check",
+        "dispute_document",
+        "log_folder",
+        "reexecution",
+        "refusals",
+        "splits",
+    )
+]
+FOLDERS = ["payouts/algorithms", "payouts/ledger", "server/identity/keylog"]
 PACKAGES = ["base58", "idna", "rfc8785"]
 
 # Understood by every Python 3, so that the wrong one gets an answer and no traceback.

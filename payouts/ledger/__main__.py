@@ -1,6 +1,7 @@
-"""The offline verifier: ``python -m payouts.ledger verify FILE``, ``verify-fork FILE --key VKEY``. No network.
+"""The offline verifier: ``python -m payouts.ledger verify FILE``, ``verify-fork FILE --key VKEY``, ``verify-dispute FILE``.
 
-Exit status 0: verified. 1: refused, with the reason's name. 2: the file or the call cannot be read.
+No network. Exit status 0: verified. 1: refused, with the reason's name. 2: the file or the call cannot be read. 3: a dispute is
+signed and its entry stands in the log; whether the rule was broken takes more than was given.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from payouts.ledger.report import as_json, as_text
 from payouts.ledger.verdict import verify
 from server.identity import keylog
 
-VERIFIED, REFUSED, UNREADABLE = 0, 1, 2
+VERIFIED, REFUSED, UNREADABLE, UNDECIDED = 0, 1, 2, 3
 
 
 def verify_identity_log(lines: Sequence[bytes]) -> Identity:
@@ -62,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LedgerError as error:
         report, text = {"verified": False, "reason": error.code, "detail": str(error)}, f"REFUSED: {error.code}: {error}\n"
     sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n" if options.json else text)
+    if report["verified"] is None:
+        return UNDECIDED
     return VERIFIED if report["verified"] else REFUSED
 
 
@@ -79,6 +82,29 @@ def _verify_fork(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     return {"verified": True, "origin": fork.older.origin, "sizes": list(sizes)}, text
 
 
+def _verify_dispute(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    # Running closes again takes the settlement functions, which the other commands do without.
+    from payouts import dispute_check
+    from payouts.log_folder import LogFolder
+
+    found = dispute_check.recheck(
+        _read(options.file),
+        log_keys=[parse_vkey(key) for key in options.key],
+        instance=multikey_bytes(options.by, "ed25519"),
+        folder=LogFolder(options.log) if options.log else None,
+    )
+    claim, holds = found.finding, found.verdict == dispute_check.HOLDS
+    report: dict[str, object] = {
+        "verified": True if holds else None, "verdict": found.verdict, "needs": found.needs, "by": claim.by,
+        "origin": claim.origin, "size": claim.size, "index": claim.index, "rule": claim.rule, "finding": dict(claim.finding),
+    }  # fmt: skip
+    text = f"{claim.by} says that entry {claim.index} of {claim.origin}, signed at size {claim.size}, breaks {claim.rule}\n"
+    text += "DISPUTE HOLDS: the rule was run again and is broken\n" if holds else (
+        f"UNDECIDED: signed, and the entry stands in that log; to run the rule again takes {found.needs}\n"
+    )  # fmt: skip
+    return report, text
+
+
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(FILE_BYTES_MAX + 1)
@@ -93,7 +119,12 @@ def _parser() -> argparse.ArgumentParser:
     fork = commands.add_parser("verify-fork", help="say whether a fork proof convicts a log")
     fork.add_argument("--key", action="append", required=True, metavar="VKEY", help="the verifier key of the log")
     fork.set_defaults(run=_verify_fork)
-    for command in (statement, fork):
+    dispute = commands.add_parser("verify-dispute", help="say whether what one ledger says another did wrong is so")
+    dispute.add_argument("--key", action="append", required=True, metavar="VKEY", help="the verifier key of the accused log")
+    dispute.add_argument("--by", required=True, metavar="MULTIKEY", help="the #instance-1 key of the accuser (z6Mk...)")
+    dispute.add_argument("--log", type=Path, metavar="FOLDER", help="a copy of the accused log: tile/... and blob/...")
+    dispute.set_defaults(run=_verify_dispute)
+    for command in (statement, fork, dispute):
         command.add_argument("file", type=Path, metavar="FILE")
         command.add_argument("--json", action="store_true", help="the verdict as JSON")
     return parser

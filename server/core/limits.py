@@ -94,6 +94,8 @@ MIRROR_BYTES_PER_RUN_MAX = 256 * MIB
 MIRROR_BLOB_BYTES_MAX = 64 * MIB
 AUDIT_SECONDS_MAX = 60
 AUDIT_WORKS_SAMPLED_MAX = 1_000
+# Whoever breaks more rules than this has been told often enough: each dispute is an entry of our own log.
+DISPUTES_PER_LOG_MAX = 100
 
 # Copies of the key logs of identities.
 REPLICAS_COUNT_MAX = 5
