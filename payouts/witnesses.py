@@ -39,6 +39,8 @@ SILENT_SECONDS = 60.0
 ANSWER_SECONDS = 10.0
 ANSWER_BYTES_MAX = 16 * limits.KIB
 WITNESSES_MAX = 32
+# What a ``policy.witness`` entry has room for.
+POLICY_CHARACTERS_MAX = 3000
 
 
 class WitnessUnclear(TributaryError):
@@ -96,6 +98,11 @@ def policy() -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def fits_an_entry(text: str) -> bool:
+    """Can this policy be written into the log?"""
+    return len(text) <= POLICY_CHARACTERS_MAX and text.isascii()
+
+
 def find_problems() -> list[str]:
     """What is wrong with the choice of witnesses, in words for the administrator."""
     rows, least = active(), quorum()
@@ -109,6 +116,8 @@ def find_problems() -> list[str]:
         )
     if rows and not least:
         problems.append("there are witnesses, and the policy asks for none")
+    if not fits_an_entry(policy()):
+        problems.append("the policy is too long for an entry, or names a witness in other letters than ASCII: it is not logged")
     return problems
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from federation import delivery, identities, inbox, outbox
 from federation.facts import ActivityReceived
-from payouts import accounts_root, audit, cosigning, gossip, metering, mirror, peers, recovery, selfcheck
+from payouts import accounts_root, audit, cosigning, gossip, metering, mirror, peers, recovery, selfcheck, witness_policy
 from payouts import identities as ledger_identities
 from payouts.facts import CheckpointSigned, NoteHeard, PeriodClosed
 from server.accounts import moving
@@ -111,6 +111,8 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "forget_unfinished_copies": (holding.forget_unfinished, 3600.0),
     "retry_follows": (imports.retry_follows, 3600.0),
     "sweep_vault": (archives.sweep_vault, 3600.0),
+    # A change of witnesses stands in the log within a minute.
+    "log_witness_policy": (witness_policy.log_policy, 60.0),
     # What was signed is published within ten seconds, also when its writer was killed in between.
     "publish_log": (recovery.finish_append, 10.0),
     "recover_ledger": (recovery.recover_if_suspended, 60.0),

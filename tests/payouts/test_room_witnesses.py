@@ -10,13 +10,14 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
-from payouts import cosigning, instance_keys, log, may_sign, peers, standing, statements, store, witnesses
+from payouts import checks, cosigning, instance_keys, log, may_sign, peers, standing, statements, store, witness_policy, witnesses
 from payouts.ledger.checkpoint import Checkpoint, sign_checkpoint
 from payouts.ledger.entries import Draft
 from payouts.ledger.policy import parse_policy
 from payouts.ledger.statement import parse_statement
 from payouts.models import LogEntry, SignedHead, Witness
 from server.core.errors import Conflict, Invalid
+from server.wiring import CHORES
 from tests.payouts.c2sp_witness import C2spWitness
 from tests.payouts.neighbour import Neighbour
 from tests.payouts.room import Room, entry_id
@@ -316,6 +317,40 @@ def test_the_policy_says_who_and_how_many(outside: C2spWitness, neighbour: Neigh
     assert len(policy.check(statements.open_head(SignedHead.objects.get()))) == 2
     witnesses.set_active(witness=Witness.objects.get(name=outside.name), is_active=False)
     assert any("2 cosignatures" in one for one in witnesses.find_problems())
+
+
+def test_the_policy_in_force_stands_in_the_log(
+    outside: C2spWitness, neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.begin_log()
+    # Who never had a witness has nothing to log.
+    assert witness_policy.log_policy() is None
+    pick(neighbour)
+    first = witness_policy.log_policy()
+    assert first is not None
+    assert first.body == {"policy": witnesses.policy()}
+    assert witness_policy.log_policy() is None
+    pick_outside(outside)
+    witnesses.set_quorum(quorum=2, by="admin")
+    second = witness_policy.log_policy()
+    assert second is not None
+    assert sorted(parse_policy(second.body["policy"].encode()).witnesses) == sorted(
+        [outside.name, neighbour.instance.witness.name]
+    )
+    # Back to what was: said again, at its place.
+    witnesses.set_active(witness=Witness.objects.get(name=outside.name), is_active=False)
+    witnesses.set_quorum(quorum=1, by="admin")
+    third = witness_policy.log_policy()
+    assert third is not None
+    assert (third.body, third.index > second.index) == (first.body, True)
+    assert witness_policy.logged() == third
+    assert CHORES["log_witness_policy"] == (witness_policy.log_policy, 60.0)
+    # What no entry holds is shown, not logged, and the administrator is told.
+    monkeypatch.setattr(witnesses, "POLICY_CHARACTERS_MAX", 10)
+    witnesses.set_quorum(quorum=0, by="admin")
+    assert witness_policy.log_policy() is None
+    assert any("not logged" in one for one in witnesses.find_problems())
+    assert checks.find_problems() == []
 
 
 def test_a_statement_shows_the_newest_head_that_has_the_quorum(outside: C2spWitness, neighbour: Neighbour, room: Room) -> None:

@@ -30,6 +30,7 @@ from payouts import (
     standing,
     statements,
     store,
+    witness_policy,
     witnesses,
 )
 from payouts.ledger.entries import parse_entry
@@ -119,6 +120,7 @@ class Command(BaseCommand):
                 for one in witnesses.active()
             },
             "quorum": witnesses.quorum(),
+            "policy entry": entry.index if (entry := witness_policy.logged()) is not None else None,
             "audited by": {one.cosigner.name: {"size": one.size, "at": clock.iso(one.cosigner.at)} for one in heads.audits()},
             "warnings": witnesses.find_problems(),
             "peers": {peer.origin: {"size": peer.size, "error": peer.error} for peer in followed},
