@@ -25,6 +25,9 @@ DEPTH_MAX: Final = 6
 INTEGER_MAX: Final = 2**53 - 1
 INTEGER_DIGITS_MAX: Final = 16
 
+# Less than any text has, whatever is added to it.
+_NEVER: Final = -(2**63)
+
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")).encode
 
 
@@ -54,8 +57,10 @@ def decode(data: bytes, *, bytes_max: int) -> Any:
     except UnicodeDecodeError as error:
         raise NotUtf8 from error
     value = _parse(text, _DECODER)
-    # What is written in ASCII and comes back as the same text has ASCII names and NFC strings: the quick way, most bytes take it.
-    if text.isascii() and _is_flat(value, DEPTH_MAX) and _encode(value) == text:
+    # Where nothing but these two is escaped, every other spelling of the same value than the canonical one is longer: it has
+    # spaces, a member twice, or "-0". So the length decides, and most texts need not be written again to be compared.
+    _, *escapes = data.split(b"\\")
+    if {rest[:1] for rest in escapes} <= {b'"', b"n"} and _length(value, DEPTH_MAX) == len(text) - len(escapes):
         return value
     if encode(value) != data:
         _parse(text, _DECODER_NAMING_DUPLICATES)
@@ -63,18 +68,26 @@ def decode(data: bytes, *, bytes_max: int) -> Any:
     return value
 
 
-def _is_flat(value: Any, levels: int) -> bool:
-    """Whether objects and lists are nested in at most so many levels."""
-    if type(value) is dict:
-        value = value.values()
-    elif type(value) is not list:
-        return True
+def _length(value: Any, levels: int) -> int:
+    """How long the canonical text of a value is, escapes counted as one. Below 0: outside of the profile, or not sorted."""
+    kind = type(value)
+    if kind is str:
+        return len(value) + 2 if value.isascii() or is_normalized("NFC", value) else _NEVER
+    if kind is dict:
+        names, members = list(value), value.values()
+        if names != sorted(names) or not all(map(str.isascii, names)):
+            return _NEVER
+        total = sum(map(len, names)) + 3 * len(names)
+    elif kind is list:
+        total, members = 0, value
+    else:
+        return len(_encode(value))
     if levels == 0:
-        return False
-    for member in value:  # noqa: SIM110 - the plain loop is twice as fast, and every entry comes this way
-        if (type(member) is dict or type(member) is list) and not _is_flat(member, levels - 1):
-            return False
-    return True
+        return _NEVER
+    total += max(1, len(members)) + 1
+    if set(map(type, members)) == {str} and all(map(str.isascii, members)):
+        return total + sum(map(len, members)) + 2 * len(members)
+    return total + sum([_length(member, levels - 1) for member in members])
 
 
 def _check(value: Any, depth: int) -> None:

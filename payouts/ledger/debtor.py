@@ -37,6 +37,7 @@ from payouts.ledger.ranges import check_range
 from payouts.ledger.rotation import ROTATE, keys_of_genesis, ledger_key_at
 from payouts.ledger.statement import Debtor
 from payouts.ledger.steps import ON_THE_WAY, SETTLED, Holds, Payouts
+from payouts.ledger.usual import Usual, read_entries
 
 ACCOUNTS_ROOT: Final = "accounts.root"
 
@@ -123,12 +124,10 @@ class DebtorBooks:
         self.debtor, self.identity = debtor, identity
         genesis = parse_entry(debtor.genesis, origin=debtor.origin, index=0)
         self.keys = keys_of_genesis(genesis)
-        self.entries = [
-            parse_entry(data, origin=debtor.origin, index=one.start + place)
-            for one in debtor.ranges
-            for place, data in enumerate(one.entries)
-        ]  # fmt: skip
-        self.ledger_key = ledger_key_at(self.keys, (entry for entry in self.entries if entry.type == ROTATE))
+        runs = [(one.start, one.entries) for one in debtor.ranges]
+        self.entries = read_entries(runs, origin=debtor.origin, scid=identity.scid)
+        rotations = [entry for entry in self.entries if isinstance(entry, Entry) and entry.type == ROTATE]
+        self.ledger_key = ledger_key_at(self.keys, rotations)
         self.signed = self._open_checkpoint(file_policy, policy)
         self._check_places(genesis)
         self._check_order([genesis, *self.entries])
@@ -162,7 +161,7 @@ class DebtorBooks:
         for one in self.debtor.ranges:
             check_range([next(leaves).leaf for _ in one.entries], one.start, size, one.proof, root)
 
-    def _check_order(self, entries: Sequence[Entry]) -> None:
+    def _check_order(self, entries: Sequence[Entry | Usual]) -> None:
         seen: set[str] = set()
         at = ""
         for entry in entries:
@@ -175,34 +174,44 @@ class DebtorBooks:
 
     def _follow_chains(self) -> dict[str, Head]:
         heads: dict[str, Head] = {}
-        scid = self.identity.scid
         for entry in self.entries:
-            links = [link for link in entry.links if link.scid == scid]
-            if not links and entry.type not in (ACCOUNTS_ROOT, ROTATE):
-                raise ForeignEntry(f"entry {entry.index}, {entry.type}")
-            for link in links:
-                head = heads.get(link.currency, START)
-                move = entry.moves.get((link.scid, link.currency), Move())
-                check_link(link, head, move)
-                heads[link.currency] = head_after(link, entry.leaf, head, move)
-            self.payouts.add(entry)
+            if isinstance(entry, Usual):
+                # It was read against the head that the entries before it gave, and these have passed here.
+                heads[entry.key[1]] = entry.after
+                if entry.payout:
+                    self.payouts.step(entry, entry.payout, seq=entry.after.seq, seq_hi=entry.seq_hi)
+                    continue
+            else:
+                self._follow_links(entry, heads)
+                self.payouts.add(entry)
             self.holds.add(entry)
             if entry.type == "accrue":
                 self._check_batch(entry)
         return heads
 
-    def _check_batch(self, entry: Entry) -> None:
+    def _follow_links(self, entry: Entry, heads: dict[str, Head]) -> None:
+        scid = self.identity.scid
+        links = [link for link in entry.links if link.scid == scid]
+        if not links and entry.type not in (ACCOUNTS_ROOT, ROTATE):
+            raise ForeignEntry(f"entry {entry.index}, {entry.type}")
+        for link in links:
+            head = heads.get(link.currency, START)
+            move = entry.moves.get((link.scid, link.currency), Move())
+            check_link(link, head, move)
+            heads[link.currency] = head_after(link, entry.leaf, head, move)
+
+    def _check_batch(self, entry: Entry | Usual) -> None:
         close, batch, currency = entry.body["close"], entry.body["batch"], entry.body["currency"]
         if not close < entry.index <= close + batch < self.signed.checkpoint.size:
             raise CloseBatchCut(f"entry {entry.index} of the close at {close}")
         self.accrued[currency] = self.accrued.get(currency, 0) + parse_amount(entry.body["amount"])
 
-    def _check_accounts_root(self) -> Entry:
+    def _check_accounts_root(self) -> Entry | Usual:
         roots = [entry for entry in self.entries if entry.type == ACCOUNTS_ROOT]
         if len(roots) != 1:
             raise AccountLeafMissing(f"{len(roots)} accounts roots, not the latest alone")
         root = roots[0]
-        if any(entry.links and entry.index > root.index for entry in self.entries):
+        if any(entry.index > root.index and entry.links for entry in self.entries):
             raise AccountLeafStale
         leaves = check_run(self.debtor.run, self.identity.scid, root=bytes.fromhex(root.body["root"]), count=root.body["count"])
         for leaf in leaves:
@@ -235,15 +244,14 @@ class DebtorBooks:
             raise AgreementUnused("agreements are not sorted by id, or one stands twice")
         used: set[str] = set()
         for entry in self.entries:
-            used |= self._check_terms(entry, known)
+            if entry.type in ("accrue", "claim"):
+                used |= self._check_terms(entry, known)
         if known.keys() - used:
             raise AgreementUnused
         return tuple(sorted(unchecked))
 
-    def _check_terms(self, entry: Entry, known: Mapping[str, Agreement]) -> set[str]:
+    def _check_terms(self, entry: Entry | Usual, known: Mapping[str, Agreement]) -> set[str]:
         """The agreements that an entry rests on; payable money needs one that the identity signed."""
-        if entry.type not in ("accrue", "claim"):
-            return set()
         ids: list[str] = entry.body["agreements"] if entry.type == "accrue" else [entry.body["agreement"]]
         if not known.keys() >= set(ids):
             raise AgreementMissing(f"entry {entry.index}")

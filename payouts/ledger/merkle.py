@@ -51,7 +51,7 @@ def root_of(leaves: Sequence[Hash]) -> Hash:
     # Pairing neighbours and carrying an odd last one up gives the tree of RFC 6962 2.1.
     while len(row) > 1:
         odd = row[-1:] if len(row) % 2 else []
-        row = list(map(node_hash, row[0::2], row[1::2])) + odd
+        row = [_sha256(b"\x01" + left + right).digest() for left, right in zip(row[0::2], row[1::2], strict=False)] + odd
     return row[0]
 
 

@@ -4,16 +4,24 @@ A debtor makes its part (``debtor_part``), any home puts the parts together (``a
 The form is docs/reference/statement-format.md.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from payouts.ledger import canonical, container
 from payouts.ledger.accounts_root import Run, parse_leaf
 from payouts.ledger.checkpoint import CHECKPOINT_BYTES_MAX, SignedCheckpoint
-from payouts.ledger.errors import AccountLeafMissing, BadMember, MalformedStatement, RangesUnsorted
+from payouts.ledger.errors import (
+    AccountLeafMissing,
+    BadBase64,
+    BadMember,
+    LedgerError,
+    MalformedStatement,
+    RangesUnsorted,
+)
 from payouts.ledger.fields import (
     VERSION,
+    bytes_from_base64,
     check_members,
     check_version,
     from_base64,
@@ -35,6 +43,9 @@ DEBTORS_MAX: Final = 256
 IDENTITY_LINES_MAX: Final = 2_000
 RANGES_MAX: Final = 20_000
 AGREEMENTS_MAX: Final = 1_000
+
+# A member ``entries``, a list that is not empty -> the bytes of each. Raises BadBase64.
+DecodeRun = Callable[[list[Any]], Iterable[bytes]]
 
 _is_scid = is_text(SCID)
 _is_origin = is_text(ORIGIN)
@@ -79,7 +90,7 @@ def parse_statement(data: bytes) -> Statement:
     Raises StatementDamaged, AccountLeafMissing, RangesUnsorted, MalformedStatement and the errors of canonical.decode, of members
     and of base64.
     """
-    document = canonical.decode(container.unpack(data), bytes_max=container.TEXT_BYTES_MAX)
+    document, decode_run = _read_document(container.unpack(data))
     check_members(document, MEMBERS, "statement")
     check_version(document)
     lines, debtors, policy = document["identity"], document["debtors"], document["policy"]
@@ -89,7 +100,7 @@ def parse_statement(data: bytes) -> Statement:
         raise MalformedStatement("identity")
     if not _is_list(debtors, DEBTORS_MAX):
         raise MalformedStatement("debtors")
-    parsed = tuple(map(_parse_debtor, debtors))
+    parsed = tuple(_parse_debtor(debtor, decode_run) for debtor in debtors)
     if not is_ascending(debtor.origin for debtor in parsed):
         raise MalformedStatement("debtors are not sorted by origin")
     return Statement(document["scid"], tuple(line.encode() for line in lines), parsed, policy)
@@ -99,7 +110,37 @@ def _is_list(value: Any, count_max: int) -> bool:
     return type(value) is list and 1 <= len(value) <= count_max
 
 
-def _parse_debtor(value: Any) -> Debtor:
+def _read_document(text: bytes) -> tuple[Any, DecodeRun]:
+    """The JSON of a statement, and what gives the entries that a member ``entries`` stands for.
+
+    Nearly all of a statement is the base64 of entries, which has its own strict check. So these lists are cut out before the JSON
+    is read, and their numbers stand in their places. Where that does not give JSON, the text is read as it is, for the reason.
+    """
+    pieces, runs, at = text.split(b'"'), [], 0
+    while b"entries" in pieces[at:]:
+        start = pieces.index(b"entries", at) + 2
+        if pieces[start - 1 : start] == [b":["]:
+            end = start + 1
+            while pieces[end : end + 1] == [b","]:
+                end += 2
+            runs.append(pieces[start:end:2])
+            pieces[start:end] = [b"%d" % (len(runs) - 1)]
+        at = start
+    try:
+        document = canonical.decode(b'"'.join(pieces), bytes_max=container.TEXT_BYTES_MAX)
+    except LedgerError:
+        return canonical.decode(text, bytes_max=container.TEXT_BYTES_MAX), lambda value: map(from_base64, value)
+    return document, lambda value: map(bytes_from_base64, runs[_number(value)])
+
+
+def _number(value: list[Any]) -> int:
+    """The number of a list that was cut out: all were that begin with a text."""
+    if type(value[0]) is not str:
+        raise BadBase64
+    return int(value[0])
+
+
+def _parse_debtor(value: Any, decode_run: DecodeRun) -> Debtor:
     if type(value) is dict and not value.get("account_leaf"):
         raise AccountLeafMissing
     check_members(value, DEBTOR_MEMBERS, "debtor")
@@ -112,7 +153,7 @@ def _parse_debtor(value: Any) -> Debtor:
         raise MalformedStatement("leaves or agreements")
     if not _is_list(value["ranges"], RANGES_MAX):
         raise RangesUnsorted("no ranges")
-    ranges = tuple(map(_parse_range, value["ranges"]))
+    ranges = tuple(_parse_range(one, decode_run) for one in value["ranges"])
     # Entry 0 is the genesis and stands apart; two ranges that touch would be one.
     ends = [1, *(one.start + len(one.entries) for one in ranges)]
     if any(one.start < end + (number > 0) for number, (one, end) in enumerate(zip(ranges, ends, strict=False))):
@@ -132,12 +173,12 @@ def _parse_debtor(value: Any) -> Debtor:
     )
 
 
-def _parse_range(value: Any) -> Range:
+def _parse_range(value: Any, decode_run: DecodeRun) -> Range:
     check_members(value, frozenset({"start", "entries", "proof"}), "range")
     if not _is_index(value["start"]) or type(value["entries"]) is not list or not value["entries"]:
         raise RangesUnsorted("a range without start or entries")
     proof = hashes_from_base64(value["proof"], count_max=RANGE_PROOF_HASHES_MAX)
-    return Range(value["start"], tuple(map(from_base64, value["entries"])), proof)
+    return Range(value["start"], tuple(decode_run(value["entries"])), proof)
 
 
 def debtor_part(

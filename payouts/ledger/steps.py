@@ -3,12 +3,11 @@
 A payout is a table of steps with an id that can be used once; a hold is released when its time has come, and not twice.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final, Protocol
 
-from payouts.ledger import canonical
-from payouts.ledger.entries import Entry
+from payouts.ledger.chain import AccountKey, Link
 from payouts.ledger.errors import BadPayoutId, HoldBroken, PayoutOutOfOrder
 from payouts.ledger.money import parse_amount
 
@@ -23,68 +22,102 @@ STEPS: Final = {
 }
 SETTLED: Final = "settled"
 ON_THE_WAY: Final = ("intended", "sent")
-SAME: Final = ("scid", "currency", "amount", "rail")
+
+
+# What all steps of a payout say alike: its id, the account, the amount, the rail.
+Payout = tuple[str, AccountKey, str, str]
+
+
+class Told(Protocol):
+    """What is read here of an entry."""
+
+    @property
+    def origin(self) -> str:
+        """The log."""
+
+    @property
+    def index(self) -> int:
+        """Its place."""
+
+    @property
+    def type(self) -> str:
+        """Its type."""
+
+    @property
+    def at(self) -> str:
+        """Its time."""
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """Its body."""
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """Its account links; a step of a payout has one."""
 
 
 def payout_id(origin: str, scid: str, currency: str, seq_hi: int) -> str:
     """The id of the payout of everything up to ``seq_hi``: the first 32 hex digits of a hash, so that it exists once."""
-    return sha256(canonical.encode(["payout/1", origin, scid, currency, seq_hi])).hexdigest()[:32]
+    # The canonical JSON of the five: none of them holds what JSON escapes.
+    return sha256(f'["payout/1","{origin}","{scid}","{currency}",{seq_hi}]'.encode()).hexdigest()[:32]
 
 
 class Payouts:
-    """The payouts of the entries seen so far: id -> (state, the entry of its intent)."""
+    """The payouts of the entries seen so far: id -> (state, what all its steps say)."""
 
     def __init__(self) -> None:
-        self.known: dict[str, tuple[str, Entry]] = {}
+        self.known: dict[str, tuple[str, Payout]] = {}
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: Told) -> None:
         """Take the next entry. Raises BadPayoutId, PayoutOutOfOrder; other types change nothing."""
-        if not entry.type.startswith("payout."):
-            return
-        body = entry.body
-        state, intent = self.known.get(body["payout"], ("", entry))
+        if entry.type.startswith("payout."):
+            body = entry.body
+            payout = body["payout"], (body["scid"], body["currency"]), body["amount"], body["rail"]
+            self.step(entry, payout, seq=entry.links[0].seq, seq_hi=body.get("seq_hi", 0))
+
+    def step(self, entry: Told, payout: Payout, *, seq: int, seq_hi: int) -> None:
+        """Take the next step of a payout. ``seq``: the account's after it; ``seq_hi``: of an intent. Raises as ``add``."""
+        state, intended = self.known.get(payout[0], ("", payout))
         after = STEPS.get((state, entry.type))
         if after is None:
             raise PayoutOutOfOrder(f"{entry.type} after {state or 'nothing'}, entry {entry.index}")
-        if entry is not intent and any(body[member] != intent.body[member] for member in SAME):
+        if payout != intended:
             raise PayoutOutOfOrder(f"entry {entry.index} is not about the payout that was intended")
-        if entry is intent:
-            _check_id(entry)
-        self.known[body["payout"]] = after, intent
+        if not state:
+            _check_id(entry.origin, payout, seq, seq_hi)
+        self.known[payout[0]] = after, intended
 
     def total(self, states: Iterable[str], currency: str) -> int:
         """The millionths of all payouts in one of these states."""
         chosen = set(states)
         return sum(
-            parse_amount(intent.body["amount"])
-            for state, intent in self.known.values()
-            if state in chosen and intent.body["currency"] == currency
-        )
+            parse_amount(amount)
+            for state, (_, key, amount, _) in self.known.values()
+            if state in chosen and key[1] == currency
+        )  # fmt: skip
 
 
-def _check_id(intent: Entry) -> None:
-    body = intent.body
-    link = intent.link((body["scid"], body["currency"]))
-    if body["payout"] != payout_id(intent.origin, body["scid"], body["currency"], body["seq_hi"]):
+def _check_id(origin: str, payout: Payout, seq: int, seq_hi: int) -> None:
+    if payout[0] != payout_id(origin, *payout[1], seq_hi):
         raise BadPayoutId
-    if link is not None and body["seq_hi"] >= link.seq:
-        raise BadPayoutId(f"seq {body['seq_hi']} is not before the intent's own {link.seq}")
+    if seq_hi >= seq:
+        raise BadPayoutId(f"seq {seq_hi} is not before the intent's own {seq}")
 
 
 class Holds:
     """The holds of the entries seen so far: index -> (the entry, what of it is still held)."""
 
     def __init__(self) -> None:
-        self.known: dict[int, tuple[Entry, int]] = {}
+        self.known: dict[int, tuple[Told, int]] = {}
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: Told) -> None:
         """Take the next entry. Raises HoldBroken; other types change nothing."""
         if entry.type == "hold":
             self.known[entry.index] = entry, parse_amount(entry.body["amount"])
         elif entry.type == "release":
             self._release(entry)
 
-    def _release(self, entry: Entry) -> None:
+    def _release(self, entry: Told) -> None:
         hold, left = self.known.get(entry.body["hold"], (entry, 0))
         if hold is entry or any(entry.body[member] != hold.body[member] for member in ("scid", "currency")):
             raise HoldBroken(f"entry {entry.index} releases no hold of this account")
