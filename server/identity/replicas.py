@@ -39,9 +39,13 @@ LOST_AFTER = timedelta(days=7)
 
 
 class Refused(Conflict):
-    """The replica did not take it."""
+    """The replica did not take it; ``reason`` is the code that it gave."""
 
     code = "replica_refused"
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NoInstanceKey(Unavailable):
@@ -91,7 +95,7 @@ def spread(fact: IdentityChanged) -> None:
 def send_copy(fact: CopyDue) -> None:
     """Post the log to a replica and keep its receipt. Idempotent. Raises what may be better later."""
     copy = Copy.objects.select_related("identity", "watcher").filter(pk=fact.copy_id).first()
-    if copy is None or not copy.identity.is_home:
+    if copy is None or not copy.identity.is_home or copy.version_id == copy.identity.head_version_id:
         return
     identity, origin = copy.identity, copy.watcher.origin
     Copy.objects.filter(pk=copy.pk).update(tried_at=clock.now())
@@ -100,11 +104,12 @@ def send_copy(fact: CopyDue) -> None:
         receipt = keep_receipt(identity, copy.watcher, _document(answer))
     except TributaryError as error:
         _note(copy, error)
-        if isinstance(error, Refused):
-            # It may hold another branch, or more than we do.
+        if not isinstance(error, Refused):
+            raise
+        if error.reason.startswith("v15"):
+            # It holds another branch, or more than we do.
             _look_at(identity, origin)
-            return
-        raise
+        return
     Copy.objects.filter(pk=copy.pk).update(version_id=receipt.version_id, receipt_at=receipt.first_seen, error="")
     _answered(copy.watcher)
     if copy.receipt_at is None:
@@ -386,8 +391,18 @@ def _post(origin: str, path: str, body: bytes, content_type: str) -> http.Answer
     if answer.status >= REFUSED or answer.status == 429:  # noqa: PLR2004 (Too Many Requests)
         raise Unavailable(f"{origin} answers {answer.status}.")
     if answer.status >= 300:  # noqa: PLR2004 (no success)
-        raise Refused(f"{answer.status} {answer.body.decode(errors='replace')[:200]}")
+        reason = _reason(answer)
+        raise Refused(f"{answer.status} {reason}", reason=reason)
     return answer
+
+
+def _reason(answer: http.Answer) -> str:
+    """The code in a problem document; what a stranger's software says instead is not repeated."""
+    try:
+        code = _document(answer).get("code")
+    except Unavailable:
+        return ""
+    return code[:80] if isinstance(code, str) and code.isascii() and code.isprintable() else ""
 
 
 def _document(answer: http.Answer) -> dict[str, Any]:

@@ -194,7 +194,7 @@ def _gather(gathered: _Gathered, scid: str, known: Identity | None, sources: Seq
     wait([one for _, one in asked], timeout=max(0.0, ends_at - time.monotonic()))
     pool.shutdown(wait=False, cancel_futures=True)
     for source, future in asked:
-        if not future.done():
+        if not future.done() or future.cancelled():
             gathered.asked.append(Asked(source.name, source.url, "too_slow"))
             continue
         try:

@@ -1,0 +1,67 @@
+"""The home is killed and its disk is gone: a replica still has the log, the receipts, and what the home said last."""
+
+import json
+import os
+import shutil
+import signal
+import urllib.parse
+
+import pytest
+
+from tests.services import free_port
+from tests.two_servers.conftest import befriend
+from tests.two_servers.instance import Instance, fetch, wait_for
+
+pytestmark = pytest.mark.slow
+DOOR = "/.well-known/webvh"
+
+
+def test_a_log_outlives_its_home(pair: tuple[Instance, Instance]) -> None:
+    _, replica = pair
+    home, third = Instance("Doomed", free_port()), Instance("Third", free_port())
+    home.start()
+    third.start()
+    try:
+        maker, _ = befriend(home, replica)
+        scid = maker.api("GET", "/me/identity")["scid"]
+        # The follow made the home known to the replica and the replica to the home; the log came with the follow.
+        wait_for("the copy", lambda: fetch(f"{replica.origin}{DOOR}/log?scid={scid}").status == 200)
+        known = "SELECT origin FROM identity_watcher WHERE origin = ?"
+        wait_for("the replica known at home", lambda: home.rows(known, replica.origin))
+        # What the ten-minute chore does, now.
+        chore = "from server.identity import replicas; replicas.tend()"
+        home.manage(
+            "shell", "-c", f"from server.identity.models import Identity; Identity.objects.update(tended_at=None); {chore}"
+        )
+        wait_for(
+            "the receipt",
+            lambda: any(one["receipt_at"] for one in maker.api("GET", "/me/identity")["replicas"]),
+        )
+        home.manage("shell", "-c", chore)
+        wait_for(
+            "the replica named in the log",
+            lambda: maker.api("GET", f"/identities/{scid}")["replicas"][0]["is_named"] and newest(replica, scid) == 2,
+        )
+        log = fetch(f"{home.origin}{DOOR}/log?scid={scid}").body
+        assert home.process is not None
+        os.killpg(home.process.pid, signal.SIGKILL)
+        home.process.wait(20)
+        home.process = None
+        shutil.rmtree(home.data)
+        # Somebody who never heard of her finds her by the SCID alone, and who has seen what.
+        told = json.loads(third.manage("identity", "watch", scid, "--from", replica.origin, "--json"))
+        assert (told["kept"], told["contested"], len(told["replicas"])) == (True, False, 1)
+        assert fetch(f"{third.origin}{DOOR}/log?scid={scid}").body == log
+        receipts = fetch(f"{replica.origin}{DOOR}/receipts?scid={scid}").json
+        assert {one["versionId"].partition("-")[0] for one in receipts if one["replica"] == replica.origin} == {"1", "2"}
+        # The home is not missed: at the next look the log itself says where to ask.
+        again = json.loads(third.manage("identity", "resolve", scid, "--json"))
+        said = {urllib.parse.urlsplit(one["url"]).netloc: one["outcome"] for one in again["asked"]}
+        assert said == {home.host: "unreachable", replica.host: "unchanged"}
+    finally:
+        third.remove()
+        home.remove()
+
+
+def newest(instance: Instance, scid: str) -> int:
+    return len(fetch(f"{instance.origin}{DOOR}/log?scid={scid}").body.splitlines())
