@@ -49,6 +49,11 @@ class Adapter(DefaultAccountAdapter):
         """The administrator decides."""
         return settings.REGISTRATION_OPEN
 
+    def get_signup_redirect_url(self, request: HttpRequest) -> str:
+        """The best moment to take one's keys is the first; whoever wanted to go elsewhere goes there."""
+        wanted = str(super().get_signup_redirect_url(request))
+        return f"{reverse('take_keys')}?new" if wanted == "/" else wanted
+
     def save_user(self, request: HttpRequest, user: User, form: forms.Form, commit: bool = True) -> User:
         """The user and the account, both or neither."""
         try:

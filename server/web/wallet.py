@@ -10,6 +10,7 @@ from payouts.agreement import Agreement as Terms
 from payouts.models import PeerLog
 from server.accounts.models import Account
 from server.core.errors import NotFound, TributaryError
+from server.identity import queries as identities
 from server.videos.models import Video
 from server.web.answers import done, door, refused, wants_json
 from server.web.terms import held_back, share_rows
@@ -45,7 +46,7 @@ def wallet(request: HttpRequest, viewer: Account) -> HttpResponse:
 @door
 @needs_account
 def sign(request: HttpRequest, viewer: Account) -> HttpResponse:
-    """The terms of one debtor, to be read and then signed with the key that this server holds."""
+    """The terms of one debtor, to be read and then signed: with the key that this server holds, or in the owner's browser."""
     scid = _scid(viewer)
     debtor = request.POST.get("debtor") or request.GET.get("debtor", "")
     try:
@@ -66,6 +67,7 @@ def sign(request: HttpRequest, viewer: Account) -> HttpResponse:
         "has_signed": agreements.is_accepted(scid)
         if debtor == instance_keys.origin()
         else any(one.offer_id == terms.id for one in queries.signed_with_others(scid)),
+        "signer": _signer(scid),
         "rows": share_rows(terms),
         "held": held_back(terms),
     }
@@ -127,6 +129,12 @@ def _accept(scid: str, debtor: str, offer_id: str) -> None:
         agreements.accept_default(scid=scid, offer_id=offer_id)
     else:
         claiming.accept_elsewhere(scid=scid, peer=claiming.peer_called(debtor), offer_id=offer_id)
+
+
+def _signer(scid: str) -> dict[str, str] | None:
+    """Whose browser signs, where the owner holds her key herself."""
+    document = identities.document_of(identities.by_scid(scid))
+    return {"scid": scid, "multikey": document.user.multikey} if document.custody == "owner" else None
 
 
 def _terms(debtor: str) -> Terms:

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.staticfiles.storage import staticfiles_storage
 from playwright.sync_api import Page
 
-MODULES = ("mnemonic", "ed25519", "sealed", "writing", "owner", "proving")
+MODULES = ("mnemonic", "ed25519", "sealed", "writing", "owner", "proving", "signing", "keyfile")
 SCRIPT = """async ({ urls, given, body }) => {
   const modules = Object.fromEntries(await Promise.all(Object.entries(urls).map(async ([name, url]) => [name, await import(url)])));
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -86,6 +86,29 @@ SCENARIOS = {
           } catch (error) {
             if (error.name !== "Refused") throw error;
             said.push([error.code, null, null]);
+          }
+        }
+        return said;""",
+    "signing": """
+        const { signing, ed25519 } = modules;
+        const signer = await ed25519.signerOf(bytes(given.seed));
+        const { now, old, next } = given;
+        const activity = signing.moveActivity(old, next);
+        const key = await signing.readRsaKey(given.pem);
+        const requests = [];
+        for (const inbox of given.inboxes) requests.push(await signing.signedRequest(activity, { inbox, key, keyId: `${old}#main-key`, now }));
+        const relay = await signing.withProof(activity, { signer, method: `${old}#user-2`, now });
+        const route = await signing.payoutRoute({ ...given.route, sealed: bytes(given.route.sealed), signer, now });
+        return [requests, relay, route];""",
+    "lock": "return modules.keyfile.lock(given.secret, given.password, { salt: bytes(given.salt), nonce: bytes(given.nonce), memory_kib: given.memory_kib });",
+    "unlock": """
+        const said = [];
+        for (const [file, password] of given) {
+          try {
+            said.push(await modules.keyfile.unlock(file, password));
+          } catch (error) {
+            if (error.name !== "Refused") throw error;
+            said.push(error.code);
           }
         }
         return said;""",

@@ -17,6 +17,8 @@ def sign_up(page: Page, handle: str) -> None:
     page.get_by_label("Email").fill(f"{handle}@example.org")
     page.get_by_label("Password").fill(world_module.PASSWORD)
     page.get_by_role("button", name="Create account").click()
+    page.wait_for_url("**/settings/identity/keys?new")
+    page.get_by_role("button", name="Later").click()
     page.wait_for_url("**/")
 
 

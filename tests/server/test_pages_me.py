@@ -21,7 +21,7 @@ NEW = {"email": "erin@example.org", "password1": "a long enough one", "handle": 
 
 def test_sign_up_makes_the_user_and_the_account(client: Client):
     answer = client.post("/account/signup/", NEW)
-    assert (answer.status_code, answer["Location"]) == (302, "/")
+    assert (answer.status_code, answer["Location"]) == (302, "/settings/identity/keys?new")
     account = Account.objects.get()
     assert (account.handle, account.user.email) == ("Erin_7", "erin@example.org")
     assert {key.name for key in account.keys.all()} == {"main-key", "home-1"}

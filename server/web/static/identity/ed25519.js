@@ -4,7 +4,7 @@
 // the key lies in this browser and cannot be read, only used (device.js).
 
 import { concat, fromHex } from "../ledger-verifier/bytes.js";
-import { fromMultibase, toBase58 } from "../ledger-verifier/base58.js";
+import { toBase58 } from "../ledger-verifier/base58.js";
 import { getPublicKeyAsync, signAsync } from "../vendor/noble-ed25519/index.js";
 
 const ALGORITHM = { name: "Ed25519" };
@@ -15,8 +15,6 @@ const X25519_PUBLIC = Uint8Array.of(0xec, 1);
 
 export const multikeyOf = (key) => `z${toBase58(concat(ED25519_PUBLIC, key))}`;
 export const boxMultikeyOf = (key) => `z${toBase58(concat(X25519_PUBLIC, key))}`;
-/** The 32 bytes in a Multikey that the caller has judged already. */
-export const keyBytes = (multikey) => fromMultibase(multikey).subarray(2);
 
 /** The private key as the browser holds it, or null where the browser has no Ed25519. */
 export async function importKey(seed, isExtractable = false) {

@@ -989,7 +989,6 @@ export function encodeQR(text, output = 'raw', opts = {}) {
     return err(`Unknown output: ${output}`);
 }
 /** Default export alias for {@link encodeQR}. */
-export default encodeQR;
 // Spec tables and bit-level helpers shared with decode.ts, plus the
 // alignment-pattern table for custom-design renderers. The underscore
 // marks them as private API: undocumented, may change in any release. Named
