@@ -9,11 +9,13 @@ from django.views.decorators.http import require_safe
 from federation import collections, published, translate
 from federation.answering import document, problem
 from federation.collections import collection
+from federation.wire import json
 from federation.wire.json import JsonObject
 from server.accounts import queries as accounts
 from server.accounts.models import Account, Follow
 from server.core import locators
 from server.core.errors import NotFound
+from server.identity.models import OutboxHead
 from server.videos import queries as videos
 
 
@@ -34,6 +36,19 @@ def outbox(request: HttpRequest, handle: str) -> HttpResponse:
     if "page" not in request.GET:
         return document(request, collection(uri, rows.count()))
     return _page(request, lambda before: collections.page(uri, rows, before, published.create_video))
+
+
+@require_safe
+def heads(request: HttpRequest, handle: str) -> HttpResponse:
+    """The outbox heads of an account's identity, the newest first (docs/reference/outbox-head.md)."""
+    account = _local(handle)
+    if account is None or not account.scid:
+        return problem(NotFound("There is no such account."))
+    uri = f"{account.uri}/heads"
+    rows = OutboxHead.objects.filter(identity_id=account.scid)
+    if "page" not in request.GET:
+        return document(request, collection(uri, rows.count()))
+    return _page(request, lambda before: collections.page(uri, rows, before, lambda row: json.parse(bytes(row.document))))
 
 
 @require_safe

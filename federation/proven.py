@@ -1,6 +1,5 @@
 """Proofs of remote actors, judged by what their document lists and, where we keep it, by the key log of their identity."""
 
-import functools
 from datetime import datetime
 
 from federation.models import Actor, ProvenDocument
@@ -10,9 +9,8 @@ from federation.wire.proving import ProofClaim, Proved, WrongProof
 from federation.wire.verified import Verified
 from server.accounts.models import Account
 from server.core import clock
-from server.identity import copies, queries, resolver
+from server.identity import copies, keylog, queries, resolver
 from server.identity.copies import CopyRefused, ProvenCopy
-from server.identity.keylog import PolicyLog
 from server.identity.models import Identity
 
 # A key that our copy of the log does not know may be newer than the copy.
@@ -40,13 +38,17 @@ def check_copy(document: JsonObject) -> ProvenCopy:
     identity = Identity.objects.filter(scid=account.scid).first() if account is not None else None
     if identity is None:
         raise CopyRefused("unknown_identity", "no key log of its author is kept here")
-    return copies.check_copy(document, log=_log(identity), now=clock.now(), covered_at=covered_at(document))
+    return copies.check_copy(
+        document, log=queries.known_log(identity), now=clock.now(), covered_at=covered_at(document, identity)
+    )
 
 
-def covered_at(document: JsonObject) -> datetime | None:
-    """When this server first had the document in exactly this form, which is as good as a head that covers it."""
+def covered_at(document: JsonObject, identity: Identity) -> datetime | None:
+    """When a head that covers the document was first seen, or this server first had it in exactly this form."""
+    heads = queries.covered_at(identity, keylog.digest_of(document))
     row = ProvenDocument.objects.filter(uri=str(document.get("id"))).first()
-    return row.made_at if row is not None and json.parse(row.text.encode()) == document else None
+    own = row.made_at if row is not None and json.parse(row.text.encode()) == document else None
+    return min((at for at in (heads, own) if at is not None), default=None)
 
 
 def remember(proved: Verified[Proved], account: Account) -> None:
@@ -72,30 +74,26 @@ def _identity_of(actor: Actor) -> Identity | None:
 
 def _check_log(proved: Proved, identity: Identity) -> None:
     try:
-        copy = _by_log(proved, identity)
+        copy = _by_log(proved.document, identity)
     except CopyRefused as error:
         if error.reason != "key_not_in_log":
             raise WrongProof(error.reason, str(error)) from error
         resolver.refresh_when_older(identity, seconds=LOG_SECONDS_OLD_MIN)
         identity.refresh_from_db()
         try:
-            copy = _by_log(proved, identity)
+            copy = _by_log(proved.document, identity)
         except CopyRefused as still:
             raise WrongProof(still.reason, str(still)) from still
     if copy.key != proved.multikey:
         raise WrongProof("key_not_in_log", "the actor lists another key under this name than her key log")
 
 
-def _by_log(proved: Proved, identity: Identity) -> ProvenCopy:
-    document = proved.document
-    return copies.check_copy(document, log=_log(identity), now=clock.now(), covered_at=covered_at(document))
-
-
-def _log(identity: Identity) -> PolicyLog:
-    return _log_at(identity.scid, identity.head_version_id)
-
-
-@functools.lru_cache(maxsize=1024)
-def _log_at(scid: str, head_version_id: str) -> PolicyLog:
-    # A version of a log never changes; verified once in each process.
-    return queries.log_of(queries.by_scid(scid))
+def _by_log(document: JsonObject, identity: Identity) -> ProvenCopy:
+    log = queries.known_log(identity)
+    try:
+        return copies.check_copy(document, log=log, now=clock.now())
+    except CopyRefused as error:
+        if error.reason != "key_removed":
+            raise
+    # Only a removed key needs somebody to have seen in time what it signed.
+    return copies.check_copy(document, log=log, now=clock.now(), covered_at=covered_at(document, identity))

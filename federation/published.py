@@ -1,7 +1,7 @@
 """What our people published, signed once and kept: every time it is served or sent again it is the same, byte for byte.
 
-A document gets a new proof only when it says something new. Whoever asks first makes it: the worker that sends it, or a
-reader who comes before (and posts from before there were proofs).
+A document gets a new proof only when it says something new, and with it an outbox head, in the same transaction. Whoever
+asks first makes it: the worker that sends it, or a reader who comes before (and posts from before there were proofs).
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from django.db import transaction
 
 from federation import announcing, translate
 from federation.models import ProvenDocument
-from federation.sealing import seal, sealer
+from federation.sealing import add_head, seal, sealer
 from federation.wire import json
 from federation.wire.json import JsonObject
 from server.accounts.models import Account
@@ -61,6 +61,7 @@ def take_back(video: Video) -> JsonObject:
     give_proof = sealer(video.account)
     tombstone = give_proof(translate.tombstone(video.uri, author=video.account.uri, deleted_at=clock.now()))
     ProvenDocument.objects.filter(uri=video.uri).exclude(version=DELETED).delete()
+    add_head(tombstone, by=video.account)
     return give_proof(announcing.delete(tombstone, video.account))
 
 
@@ -128,6 +129,7 @@ def _current(
             "made_at": clock.now(),
         }
         row, _ = ProvenDocument.objects.update_or_create(uri=uri, defaults=fields)
+        add_head(document, by=author)
     return row
 
 

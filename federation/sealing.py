@@ -1,6 +1,5 @@
 """Our people's documents get their proof (FEP-8b32) by the home key that their actor lists (FEP-521a)."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,8 +9,7 @@ from federation.contexts import with_context
 from federation.wire.json import JsonObject
 from server.accounts.models import Account
 from server.core import clock, keys, proofs
-from server.identity import queries
-from server.identity.keylog import Document
+from server.identity import keylog, outbox_heads, queries
 from server.identity.models import Identity
 
 
@@ -65,12 +63,32 @@ def seal(document: JsonObject, *, by: Account) -> JsonObject:
     return sealer(by)(document)
 
 
+def add_head(document: JsonObject, *, by: Account) -> None:
+    """Say with an outbox head that ``document`` came next, in the caller's transaction (docs/reference/outbox-head.md).
+
+    Nothing without an identity that lives here.
+    """
+    identity = _identity_of(by)
+    pair = home_key(by)
+    if identity is None or pair is None:
+        return
+    _, key = pair
+    head = keylog.make_head(
+        queries.known_log(identity),
+        previous=outbox_heads.newest_head(identity.scid),
+        document=document,
+        key=key,
+        now=clock.now(),
+    )
+    outbox_heads.accept_head(head)
+
+
 def _identity_of(account: Account) -> Identity | None:
     return Identity.objects.filter(scid=account.scid).first() if account.scid else None
 
 
 def _methods(account: Account, identity: Identity | None) -> list[Method]:
-    document = None if identity is None else _document_at(identity.scid, identity.head_version_id, account.uri)
+    document = None if identity is None else queries.document_naming(identity, account.uri)
     if document is None:
         key = account.keys.filter(algorithm="ed25519").order_by("-id").get()
         return [Method(f"{account.uri}#{key.name}", key.public)]
@@ -78,9 +96,3 @@ def _methods(account: Account, identity: Identity | None) -> list[Method]:
         Method(f"{account.uri}#home-{document.home.number}", document.home.multikey),
         Method(f"{account.uri}#user-{document.user.number}", document.user.multikey),
     ]
-
-
-@functools.lru_cache(maxsize=4096)
-def _document_at(scid: str, head_version_id: str, actor_uri: str) -> Document | None:
-    # A version of a log never changes, so what it says may be remembered.
-    return queries.document_naming(queries.by_scid(scid), actor_uri)

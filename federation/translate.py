@@ -87,6 +87,7 @@ def person(account: Account) -> JsonObject:
         document["scid"] = account.scid
         document["keyLog"] = locators.key_log_url(account.handle)
         document["hostGrant"] = f"{uri}/host-grant"
+        document["heads"] = f"{uri}/heads"
     return document
 
 

@@ -14,6 +14,7 @@ urlpatterns = [
     path(_USER, views.actor),
     path(f"{_USER}/inbox", views.inbox_of),
     path(f"{_USER}/outbox", lists.outbox),
+    path(f"{_USER}/heads", lists.heads),
     path(f"{_USER}/followers", lists.followers),
     path(f"{_USER}/following", lists.following),
     path(f"{_USER}/posts/<int:video_id>", views.note),

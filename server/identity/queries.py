@@ -1,5 +1,6 @@
 """Reading identities: their logs, replayed and checked every time, and the keys under our custody."""
 
+import functools
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -75,6 +76,16 @@ def witness_file(identity: Identity) -> bytes | None:
     return None if identity.witness_file is None else bytes(identity.witness_file)
 
 
+def known_log(identity: Identity) -> PolicyLog:
+    """As ``log_of``, but verified only once in each process: a version of a log never changes. Raises KeyLogError."""
+    return _log_at(identity.scid, identity.head_version_id)
+
+
+@functools.lru_cache(maxsize=1024)
+def _log_at(scid: str, head_version_id: str) -> PolicyLog:
+    return log_of(by_scid(scid))
+
+
 def document_of(identity: Identity) -> Document:
     """What the identity says about itself in its newest entry."""
     return keylog.document.read(log_of(identity).head.entry.state)
@@ -82,7 +93,7 @@ def document_of(identity: Identity) -> Document:
 
 def document_naming(identity: Identity, actor_uri: str) -> Document | None:
     """What the newest entry that names ``actor_uri`` as the person's account says; None where no entry does."""
-    for version in reversed(log_of(identity).versions):
+    for version in reversed(known_log(identity).versions):
         document = keylog.document.read(version.entry.state)
         if document.actor == actor_uri:
             return document
