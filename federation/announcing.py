@@ -8,6 +8,7 @@ from typing import Any
 
 from federation.translate import audience
 from federation.wire.json import JsonObject
+from federation.wire.objects import PUBLIC
 from server.accounts.models import Account
 from server.core import canonical, clock
 from server.core.snowflake import make_id
@@ -66,6 +67,12 @@ def move(account: Account, new_uri: str) -> JsonObject:
     return _activity(
         "Move", f"{account.uri}/moves/{digest}", account.uri, account.uri, target=new_uri, **audience(account, public=False)
     )
+
+
+def move_here(account: Account, old_uri: str) -> JsonObject:
+    """``account`` is where ``old_uri`` lives now, told by the new home: the old one may be gone (FEP-7628, pull mode)."""
+    digest = canonical.sha256_hex(old_uri.encode())
+    return _activity("Move", f"{account.uri}/arrivals/{digest}", account.uri, old_uri, target=account.uri, to=[PUBLIC])
 
 
 def undo(activity: JsonObject) -> JsonObject:

@@ -29,6 +29,10 @@ ACTOR: list[Any] = [
         "keyLog": {"@id": "tributary:keyLog", "@type": "@id"},
         "hostGrant": {"@id": "tributary:hostGrant", "@type": "@id"},
         "heads": {"@id": "tributary:heads", "@type": "@id"},
+        # Identity proofs (FEP-c390).
+        "fep": "https://w3id.org/fep#",
+        "VerifiableIdentityStatement": "fep:VerifiableIdentityStatement",
+        "subject": "fep:subject",
         # The ledger of an instance (docs/reference/ledger-endpoints.md).
         "ledger": "tributary:ledger",
     },

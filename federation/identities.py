@@ -7,12 +7,18 @@ from server.accounts import actions as accounts
 from server.accounts import queries
 from server.accounts.facts import FollowRequested
 from server.accounts.models import Account, Follow
-from server.core import clock, hosts, limits, locators
-from server.core.errors import NotAllowed
+from server.core import budget, clock, hosts, limits, locators
+from server.core.errors import NotAllowed, TributaryError
 from server.identity import actions, contests, hostgrant, keylog, resolver
 from server.identity import queries as identity_queries
 from server.identity.facts import IdentityChanged
 from server.identity.models import Identity
+
+
+class TooManyMoves(TributaryError):
+    """Too many accounts moved to one server at once; try again in a minute."""
+
+    code, status = "too_many_moves", 429
 
 
 def learn(fact: FollowRequested) -> None:
@@ -60,17 +66,29 @@ def check_moved(*, old: Account, new: Account) -> None:
 def follow_the_log(fact: IdentityChanged) -> None:
     """A log we keep names another home than before: re-point without being told by anyone (the old home may be dead)."""
     identity = Identity.objects.filter(scid=fact.scid).first()
-    if identity is None or identity.is_home or identity.contested_at is not None:
+    if identity is None or identity.contested_at is not None:
         return
-    left = Account.objects.filter(scid=fact.scid, moved_to=None).exclude(uri=identity.actor_uri).exclude(domain="")
-    for old in left:
-        if not Follow.objects.filter(target=old, follower__domain="").exists():
-            continue
-        new = queries.by_uri(identity.actor_uri) if locators.is_ours(identity.actor_uri) else None
-        new = new or fetch_actor(identity.actor_uri, seconds_old_max=0).account
-        if new is not None:
-            check_moved(old=old, new=new)
-            accounts.repoint_follows(old=old, new=new)
+    left = Account.objects.filter(scid=fact.scid).exclude(uri=identity.actor_uri).exclude(domain="")
+    followed = [old for old in left if Follow.objects.filter(target=old, follower__domain="").exists()]
+    if not followed:
+        return
+    new = _account_at(identity.actor_uri)
+    if new is None:
+        raise NotAllowed("the log names an account that does not exist")
+    for old in followed:
+        repoint_by_log(old=old, new=new)
+
+
+def repoint_by_log(*, old: Account, new: Account) -> None:
+    """Re-point the follows of ``old`` because her log says so. Raises as ``check_moved``, and TooManyMoves."""
+    check_moved(old=old, new=new)
+    if not budget.spend(f"moves-to:{new.domain}", per_minute_max=limits.MOVES_PER_HOST_AND_MINUTE_MAX):
+        raise TooManyMoves
+    accounts.repoint_follows(old=old, new=new, by_log=True)
+
+
+def _account_at(uri: str) -> Account | None:
+    return queries.by_uri(uri) if locators.is_ours(uri) else fetch_actor(uri, seconds_old_max=0).account
 
 
 def _document(uri: str) -> ActorDocument:

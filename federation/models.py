@@ -102,6 +102,10 @@ class Delivery(models.Model):
     created_at = models.DateTimeField(default=clock.now)
     next_try_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField()
+    # Signed elsewhere, by whoever holds the key: sent as they are until ``signed_until``, then (or when the other side does not
+    # believe them) the sender signs as usual.
+    signed_headers = models.JSONField(null=True, blank=True)
+    signed_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True, db_index=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     answered_status = models.PositiveIntegerField(null=True, blank=True)

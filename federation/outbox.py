@@ -14,10 +14,9 @@ from federation.models import Actor
 from federation.sealing import seal
 from federation.wire.json import JsonObject
 from server.accounts import queries as accounts
-from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered, FollowRequested, FollowWithdrawn
+from server.accounts.facts import AccountDeleted, AccountMoved, AccountUpdated, FollowAnswered, FollowRequested, FollowWithdrawn
 from server.accounts.models import Account, Follow
 from server.core import limits
-from server.identity.facts import HomeMoved
 from server.videos import queries as videos
 from server.videos import states
 from server.videos.facts import (
@@ -235,11 +234,13 @@ def update_account(fact: AccountUpdated) -> None:
         _send(announcing.update_person(account, published.person(account)), account, _followers(account))
 
 
-def announce_move(fact: HomeMoved) -> None:
-    """Tell the followers that an account lives elsewhere now: its changed profile, and the Move itself."""
-    account = Account.objects.get(uri=fact.old_actor_uri)
+def announce_move(fact: AccountMoved) -> None:
+    """Tell the followers that an account lives elsewhere now: its changed profile (``movedTo``), and the Move itself."""
+    account = Account.objects.select_related("moved_to").get(uri=fact.old_uri)
+    if account.moved_to is None or account.moved_to.uri != fact.new_uri:
+        return  # she has moved on, or came back, before this was told
     update = announcing.update_person(account, published.person(account))
-    for activity in (update, announcing.move(account, fact.new_actor_uri)):
+    for activity in (update, announcing.move(account, fact.new_uri)):
         _send(activity, account, _followers(account))
 
 

@@ -81,6 +81,8 @@ def person(account: Account) -> JsonObject:
         document["icon"] = _picture(absolute(storage.url(account.avatar_file)), account.avatar_file)
     if account.also_known_as:
         document["alsoKnownAs"] = list(account.also_known_as)
+    if account.identity_proofs:
+        document["attachment"] = list(account.identity_proofs)
     if account.moved_to is not None:
         document["movedTo"] = account.moved_to.uri
     if account.scid:

@@ -2,13 +2,23 @@
 
 from collections.abc import Callable, Mapping
 
-from federation import delivery, identities, inbox, outbox
+from federation import arriving, delivery, identities, inbox, outbox
 from federation.facts import ActivityReceived
 from payouts import accounts_root, audit, cosigning, gossip, metering, mirror, peers, recovery, selfcheck, witness_policy
 from payouts import identities as ledger_identities
 from payouts.facts import CheckpointSigned, NoteHeard, PeriodClosed
 from server.accounts import moving
-from server.accounts.facts import AccountDeleted, AccountUpdated, FollowAnswered, FollowRequested, FollowWithdrawn
+from server.accounts.facts import (
+    AccountArrived,
+    AccountDeleted,
+    AccountMoved,
+    AccountUpdated,
+    FollowAnswered,
+    FollowersKnown,
+    FollowRequested,
+    FollowWithdrawn,
+    MoveSigned,
+)
 from server.core.facts import Fact, Subscriber
 from server.identity import replicas, resolving
 from server.identity.facts import CopyDue, ForkDue, ForkFound, HeadsDue, HomeMoved, IdentityChanged, LogAnnounced
@@ -71,7 +81,11 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     HeadsDue: [Subscriber(function=replicas.send_heads, queue="federation", atomic=False, tries_max=3)],
     ForkFound: [_federation(replicas.spread_fork)],
     ForkDue: [Subscriber(function=replicas.send_fork, queue="federation", atomic=False)],
-    HomeMoved: [_federation(outbox.announce_move)],
+    HomeMoved: [Subscriber(function=moving.note_left, queue="federation", atomic=False)],
+    AccountMoved: [_federation(outbox.announce_move)],
+    AccountArrived: [Subscriber(function=arriving.tell_followers, queue="federation", atomic=False)],
+    MoveSigned: [_federation(arriving.send_signed)],
+    FollowersKnown: [Subscriber(function=arriving.tell_followers, queue="federation", atomic=False)],
     CheckpointSigned: [Subscriber(function=cosigning.push, queue="ledger", atomic=False)],
     NoteHeard: [Subscriber(function=gossip.judge, queue="ledger", atomic=False)],
     PeriodClosed: [],
@@ -97,6 +111,8 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "tend_copies": (replicas.tend, 600.0),
     "send_outbox_heads": (replicas.due_heads, 60.0),
     "give_missing_identities": (moving.give_missing_identities, 60.0),
+    "count_moves_sent": (arriving.count_sent, 10.0),
+    "give_identity_proofs": (moving.give_identity_proofs, 60.0),
     "forget_old_offers": (sponsors.forget_old_offers, 3600.0),
     "forget_old_view_marks": (viewing.forget_old_marks, 3600.0),
     "fail_given_up_transcodes": (jobs.fail_given_up, 300.0),

@@ -17,6 +17,7 @@ from server.core import clock, limits
 log = logging.getLogger(__name__)
 _chance = random.SystemRandom()
 
+DISBELIEVED = frozenset({401, 403})
 RETRIED_STATUSES = frozenset({401, 403, 404, 408, 425, 429})
 
 
@@ -84,6 +85,10 @@ def _note_failure(result: Result, moment: datetime) -> None:
     wait = max(result.retry_after_seconds, wait_seconds(row.attempts))
     next_try_at = moment + timedelta(seconds=wait)
     why = f"{result.status}: {result.text}" if result.status else result.text
+    if result.status in DISBELIEVED and row.signed_headers is not None:
+        # That signature is not believed there: from now on the sender signs as usual.
+        _mine([result]).update(signed_headers=None, signed_until=None)
+        next_try_at = moment
     refused = result.status == 410 or (400 <= result.status < 500 and result.status not in RETRIED_STATUSES)  # noqa: PLR2004
     dead = refused or result.permanent or next_try_at > row.expires_at
     _mine([result]).update(

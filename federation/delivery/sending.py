@@ -19,7 +19,7 @@ from federation.keyring import Signer, signer_of
 from federation.models import Delivery
 from payouts import gossip
 from server.accounts.models import Account
-from server.core import http, limits
+from server.core import clock, http, limits
 from server.core.errors import NotFound, TributaryError
 from server.moderation import queries as moderation
 
@@ -47,6 +47,8 @@ class Parcel:
     body: bytes
     # Headers that are not signed by us as sender: they prove themselves.
     gossip: Mapping[str, str] = field(default_factory=dict)
+    # The row was signed elsewhere, and that signature is still good: it goes out with these.
+    signed_headers: Mapping[str, str] | None = None
 
 
 def send_due() -> int:
@@ -106,7 +108,8 @@ def _lanes(rows: Sequence[Delivery], results: "queue.SimpleQueue[Result]") -> li
         elif row.sender is not None and row.sender.suspended_at is not None and row.kind not in TAKING_BACK:
             results.put(Result(row, text="suspended: the sender may not act any more", permanent=True))
         else:
-            parcel = Parcel(row, signer, row.body.encode(), checkpoint)
+            is_good = row.signed_until is not None and clock.now() < row.signed_until
+            parcel = Parcel(row, signer, row.body.encode(), checkpoint, row.signed_headers if is_good else None)
             lanes[row.host, hash((row.sender_id, row.inbox)) % LANES_PER_HOST].append(parcel)
     return list(lanes.values())
 
@@ -134,7 +137,11 @@ def _send_lane(lane: Sequence[Parcel], results: "queue.SimpleQueue[Result]") -> 
 def _send(parcel: Parcel) -> Result:
     row = parcel.delivery
     try:
-        headers = parcel.signer.sign("POST", http.check(row.inbox), body=parcel.body, content_type=CONTENT_TYPE)
+        url = http.check(row.inbox)
+        if parcel.signed_headers is not None:
+            headers = {**parcel.signed_headers, "Content-Type": CONTENT_TYPE}
+        else:
+            headers = parcel.signer.sign("POST", url, body=parcel.body, content_type=CONTENT_TYPE)
         answer = http.post(
             row.inbox,
             headers={**headers, **parcel.gossip, "Accept": CONTENT_TYPE},

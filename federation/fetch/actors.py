@@ -18,6 +18,7 @@ from server.accounts.models import Account
 from server.accounts.remote import RemoteProfile
 from server.core import clock, hosts, limits
 from server.core.errors import Conflict, NotFound
+from server.identity import statements
 
 
 def fetch_actor(uri: str, *, seconds_old_max: float = limits.ACTOR_KEY_CACHE_SECONDS) -> Actor:
@@ -95,6 +96,7 @@ def _keep_account(document: ActorDocument, address: Address) -> Account:
         also_known_as=document.also_known_as,
         manually_approves_followers=document.manually_approves_followers,
         scid=document.scid,
+        identity_proofs=tuple(statements.valid(document.identity_proofs, actor=document.uri, now=clock.now())),
     )
     try:
         return receive_remote_account(profile=profile)

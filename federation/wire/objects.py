@@ -69,6 +69,8 @@ class ActorDocument:
     key_log: str
     # FEP-521a: id to Ed25519 Multikey.
     assertion_keys: Mapping[str, str]
+    # Identity proofs (FEP-c390) as they stand there; nobody has checked them yet.
+    identity_proofs: tuple[JsonObject, ...]
 
     @property
     def home_keys(self) -> tuple[str, ...]:
@@ -154,6 +156,7 @@ def read_actor(document: JsonObject) -> ActorDocument:
         scid=_scid(document),
         key_log=_own(document, "keyLog", uri),
         assertion_keys=_assertion_keys(document, uri),
+        identity_proofs=_identity_proofs(document),
     )
 
 
@@ -172,6 +175,11 @@ def _assertion_keys(document: JsonObject, uri: str) -> Mapping[str, str]:
         if name.startswith(f"{uri}#") and len(name) <= limits.URL_CHARACTERS_MAX and key.startswith("z6Mk"):
             found.setdefault(name, key)
     return found
+
+
+def _identity_proofs(document: JsonObject) -> tuple[JsonObject, ...]:
+    attached = fields.objects(document, "attachment", count_max=ATTACHMENTS_MAX)
+    return tuple(each for each in attached if each.get("type") == "VerifiableIdentityStatement")
 
 
 def _own(document: JsonObject, name: str, uri: str) -> str:

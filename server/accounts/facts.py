@@ -43,3 +43,33 @@ class AccountDeleted(Fact):
     """A local account was closed."""
 
     account_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountArrived(Fact):
+    """An identity that lived at ``old_uri`` lives in this local account now."""
+
+    account_id: int
+    old_uri: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountMoved(Fact):
+    """A local account is a signpost to ``new_uri`` now: its followers may be told."""
+
+    old_uri: str
+    new_uri: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoveSigned(Fact):
+    """The owner of a local account signed the Move of her former one, to be sent to servers without key logs."""
+
+    signed_move_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowersKnown(Fact):
+    """Those who followed a local account at its former home are to be told where it is."""
+
+    account_id: int

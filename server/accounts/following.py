@@ -133,13 +133,18 @@ def sever(*, account: Account, target: Account) -> None:
 
 
 @transaction.atomic
-def repoint_follows(*, old: Account, new: Account) -> int:
+def repoint_follows(*, old: Account, new: Account, by_log: bool = False, linked: bool = False) -> int:
     """``old`` moved to ``new``: her local followers follow ``new`` instead. Returns how many were re-pointed.
 
-    Raises NotAllowed unless ``new`` lists ``old`` among its other names. Twice is once.
+    ``by_log``: the key log names ``new``, which may be a place that she left before and came back to. ``linked``: the caller
+    has other evidence that both are one person. Else ``new`` must list ``old`` among its other names. Raises NotAllowed.
+    Twice is once.
     """
-    if old.pk == new.pk or old.uri not in new.also_known_as:
+    if old.pk == new.pk or not (linked or old.uri in new.also_known_as):
         raise NotAllowed("The new account does not say that it was the old one.")
+    if by_log and new.moved_to_id is not None:
+        new.moved_to = None
+        new.save(update_fields=["moved_to"])
     if not queries.is_active(new) or new.moved_to_id is not None:
         raise NotAllowed("The new account is gone or has moved on itself.")
     old.moved_to = new

@@ -63,6 +63,10 @@ class Account(models.Model):
     avatar_remote_url = models.URLField(max_length=limits.URL_CHARACTERS_MAX, blank=True)
     also_known_as = models.JSONField(default=list, blank=True)
     moved_to = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="moved_from")
+    # What came along with an identity is still being checked: hidden from feeds, and nothing is posted.
+    held_back_at = models.DateTimeField(null=True, blank=True)
+    # Identity proofs (FEP-c390) that are valid for this account: documents, as they stand in the actor's ``attachment``.
+    identity_proofs = models.JSONField(default=list, blank=True)
     manually_approves_followers = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=clock.now)
     updated_at = models.DateTimeField(default=clock.now)
@@ -173,3 +177,36 @@ class WaitingRelation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} {self.kind} {self.address}"
+
+
+class FormerFollower(models.Model):
+    """Somebody who followed a local account at its former home, out of the archive: whom the new home tells of the move."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="former_followers")
+    uri = models.URLField(max_length=limits.URL_CHARACTERS_MAX)
+    inbox = models.URLField(max_length=limits.URL_CHARACTERS_MAX)
+    shared_inbox = models.URLField(max_length=limits.URL_CHARACTERS_MAX, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "uri"], name="former_follower_once")]
+
+    def __str__(self) -> str:
+        return f"{self.uri} followed {self.account_id}"
+
+
+class SignedMove(models.Model):
+    """A Move for servers without key logs, signed by the owner of ``account`` with her former keys, and how far it got."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="signed_moves")
+    activity_uri = models.CharField(max_length=limits.URL_CHARACTERS_MAX)
+    # Exactly these bytes are sent, to each inbox with the headers that were signed for it, if there are any.
+    body = models.TextField()
+    requests = models.JSONField()
+    signed_until = models.DateTimeField()
+    signed_at = models.DateTimeField(default=clock.now)
+    waiting = models.PositiveIntegerField()
+    delivered = models.PositiveIntegerField(default=0)
+    dead = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return self.activity_uri

@@ -1,19 +1,23 @@
 """Moving house: the account takes its identity along. The new home expects, the old one hands over, the new one receives."""
 
 import json
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
 
 from server.accounts import actions, queries
-from server.accounts.facts import AccountUpdated
+from server.accounts.facts import AccountArrived, AccountMoved, AccountUpdated
 from server.accounts.following import check_may_act, repoint_follows
 from server.accounts.models import Account
 from server.core import canonical, clock, facts, hosts, limits
 from server.core.errors import Conflict, Invalid, NotAllowed, NotFound, WrongState
 from server.identity import actions as identities
 from server.identity import queries as identity_queries
-from server.identity import resolver
+from server.identity import resolver, statements
+from server.identity.facts import HomeMoved
+from server.identity.models import CustodyKey, Identity
 from server.identity.offer import Offer
 
 MOVE_BYTES_MAX = 512 * limits.KIB
@@ -37,6 +41,36 @@ def give_missing_identities(*, count_max: int = 100) -> int:
         with transaction.atomic():
             give_identity(account=account)
     return len(missing)
+
+
+@transaction.atomic
+def prove_account(*, account: Account, proof: Mapping[str, Any]) -> None:
+    """Attach an identity proof (FEP-c390) to a local account: its owner's ``#user`` key says that it is hers.
+
+    Her former accounts have one by the same key, by which servers without key logs know both for one person. Raises NotAllowed
+    for another key than the log names, BadProof, BadSignature.
+    """
+    identity = identity_queries.by_scid(account.scid or "")
+    subject = statements.check_statement(proof, actor=account.uri, now=clock.now())
+    if subject != f"did:key:{identity_queries.document_of(identity).user.multikey}":
+        raise NotAllowed("The identity proof is by another key than the #user key of the identity.")
+    account.identity_proofs = [dict(proof)]
+    account.updated_at = clock.now()
+    account.save(update_fields=["identity_proofs", "updated_at"])
+    facts.record(AccountUpdated(account_id=account.pk))
+
+
+def give_identity_proofs(*, count_max: int = 100) -> int:
+    """Identity proofs for accounts whose ``#user`` key is held here and that have none by it. Returns how many (chore)."""
+    given = 0
+    held = CustodyKey.objects.filter(role="user", identity__is_home=True).select_related("identity").order_by("-id")
+    for account in Account.objects.filter(domain="", identity_proofs=[], deleted_at=None).exclude(scid=None)[:count_max]:
+        key = held.filter(identity_id=account.scid).first()
+        if key is not None and key.identity is not None and key.identity.actor_uri == account.uri:
+            user = identity_queries.custody_key(key.identity, "user")
+            prove_account(account=account, proof=statements.make_statement(key=user, actor=account.uri, now=clock.now()))
+            given += 1
+    return given
 
 
 def expect_move(*, account: Account, by: Account, old_address: str) -> Offer:
@@ -127,9 +161,10 @@ def _taken_already(new: Account, *, scid: str, otherwise: NotFound) -> bytes:
 
 
 def receive_move(*, handle: str, body: bytes) -> Account:
-    """At the new home: what the old one hands over. The grant is the only credential, and it is checked by its own rules.
+    """At the new home: the log and the grant, from the old home or from the owner's own tool; who brings them does not matter.
 
-    Raises Invalid for another shape, NotFound, KeyLogError, GrantRefused; then nothing has changed.
+    The grant is the only credential, and it is checked by its own rules. Raises Invalid for another shape, NotFound,
+    KeyLogError, GrantRefused; then nothing has changed.
     """
     account = queries.local_by_handle(handle)
     if len(body) > MOVE_BYTES_MAX:
@@ -140,13 +175,51 @@ def receive_move(*, handle: str, body: bytes) -> Account:
             raise NotFound("This grant is for another account.")
         identity = identities.arrive(data="".join(f"{line}\n" for line in lines).encode(), grant=grant)
         document = identity_queries.document_of(identity)
+        former = [name for name in document.prior if name.startswith(("http://", "https://"))]
         account.scid = identity.scid
-        names = [*account.also_known_as, *(name for name in document.prior if name.startswith(("http://", "https://")))]
-        account.also_known_as = list(dict.fromkeys(names))[-limits.ALIASES_COUNT_MAX :]
+        account.also_known_as = list(dict.fromkeys([*account.also_known_as, *former]))[-limits.ALIASES_COUNT_MAX :]
+        # She may have lived here before.
+        account.moved_to = None
+        # Those were by the key of the identity that the account had before.
+        account.identity_proofs = []
         account.updated_at = clock.now()
-        account.save(update_fields=["scid", "also_known_as", "updated_at"])
+        account.save(update_fields=["scid", "also_known_as", "moved_to", "identity_proofs", "updated_at"])
         facts.record(AccountUpdated(account_id=account.pk))
+        if former:
+            facts.record(AccountArrived(account_id=account.pk, old_uri=former[-1]))
     return account
+
+
+def note_left(fact: HomeMoved) -> None:
+    """At the old home: the log names another home. The account becomes a signpost, also when its owner left without asking us.
+
+    Then her followers are told, once the wait is over that follows an entry by a key of lower priority: a Move to other
+    servers cannot be taken back, and the owner has that long to speak. Raises NotAllowed, and what ``ask_account`` raises.
+    """
+    account = Account.objects.select_related("moved_to").filter(uri=fact.old_actor_uri, domain="").first()
+    identity = Identity.objects.filter(scid=fact.scid, is_home=False, actor_uri=fact.new_actor_uri).first()
+    if account is None or identity is None:
+        # Overtaken: it came back, or has moved on.
+        return
+    new = account.moved_to
+    if new is None or new.uri != identity.actor_uri:
+        new = actions.ask_account(address=identity_queries.document_of(identity).acct.removeprefix("acct:"))
+        if new.uri != identity.actor_uri or new.scid != identity.scid:
+            raise NotAllowed("The log names a new account that does not say that it is this identity's.")
+    with transaction.atomic():
+        CustodyKey.objects.filter(identity=identity).delete()
+        if account.moved_to_id != new.pk:
+            repoint_follows(old=account, new=new)
+            account.moved_to = new
+            account.updated_at = clock.now()
+            account.save(update_fields=["moved_to", "updated_at"])
+        facts.record(AccountMoved(old_uri=account.uri, new_uri=new.uri), delay_seconds=effects_wait_seconds(identity))
+
+
+def effects_wait_seconds(identity: Identity) -> int:
+    """How long effects outside that cannot be taken back still wait for ``identity``: 0 when they may happen now."""
+    until = identity_queries.effects_held_until(identity.scid)
+    return 0 if until is None else max(0, math.ceil((until - clock.now()).total_seconds()))
 
 
 def _read_move(body: bytes) -> tuple[list[str], dict[str, Any]]:

@@ -1,7 +1,9 @@
 """What another server says about one of its people, made safe to keep."""
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -29,6 +31,8 @@ class RemoteProfile:
     manually_approves_followers: bool = False
     # What her server claims to be the key of her portable identity. Its log proves it, or does not.
     scid: str = ""
+    # Identity proofs (FEP-c390) that were found valid for ``uri``.
+    identity_proofs: tuple[Mapping[str, Any], ...] = ()
 
 
 def account_fields(profile: RemoteProfile) -> dict[str, object]:
@@ -53,6 +57,7 @@ def account_fields(profile: RemoteProfile) -> dict[str, object]:
         "also_known_as": [uri for uri in profile.also_known_as if is_web_url(uri)][: limits.ALIASES_COUNT_MAX],
         "manually_approves_followers": profile.manually_approves_followers,
         "scid": profile.scid or None,
+        "identity_proofs": [dict(proof) for proof in profile.identity_proofs],
     }
 
 

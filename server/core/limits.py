@@ -23,6 +23,8 @@ RSA_BITS_MAX = 8_192
 PEM_CHARACTERS_MAX = 4_096
 REPLY_DEPTH_MAX = 10
 MOVE_DAYS_MIN = 30
+# Accounts whose followers are re-pointed to one server: whoever can sign moves must not turn a whole instance in a minute.
+MOVES_PER_HOST_AND_MINUTE_MAX = 60
 TAGS_PER_POST_MAX = 32
 
 # Federation, what leaves.
@@ -37,6 +39,8 @@ DELETE_AGE_SECONDS_MAX = 30 * 24 * 3600
 RETRY_AFTER_SECONDS_MAX = 3600
 HOST_FAILURES_MAX = 5
 HOST_OPEN_SECONDS = 30 * 60
+# Mastodon and GoToSocial take one Move of an account in a week.
+MOVE_SENT_DAYS_MIN = 7
 
 # Accounts.
 HANDLE_CHARACTERS_MAX = 30
@@ -48,6 +52,7 @@ AVATAR_PIXELS_MAX = 4096 * 4096
 AVATAR_SIDE_PIXELS = 400
 ALIASES_COUNT_MAX = 64
 FOLLOWS_COUNT_MAX = 7_500
+FORMER_FOLLOWERS_COUNT_MAX = 100_000
 REPORT_CHARACTERS_MAX = 2_000
 
 # Videos.

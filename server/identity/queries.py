@@ -100,6 +100,12 @@ def document_naming(identity: Identity, actor_uri: str) -> Document | None:
     return None
 
 
+def former_actor(identity: Identity) -> str:
+    """The actor at the home before this one; empty for an identity that began here."""
+    prior = document_of(identity).prior
+    return next((name for name in reversed(prior) if name.startswith(("http://", "https://"))), "")
+
+
 def custody_key(identity: Identity, role: str, *, public: str | None = None) -> SigningKey:
     """A key we hold for ``identity``. Raises WrongState when its owner holds it, or another home does."""
     held = CustodyKey.objects.filter(identity=identity, role=role, **({} if public is None else {"public": public}))

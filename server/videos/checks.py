@@ -24,6 +24,13 @@ def require_active(account: Account) -> None:
         raise NotAllowed("This account may not act.")
 
 
+def require_may_post(account: Account) -> None:
+    """Raise NotAllowed for an account that is suspended, closed, or whose archive is still being checked."""
+    require_active(account)
+    if account.held_back_at is not None:
+        raise NotAllowed("What you brought along is still being checked. You can post as soon as that is done.")
+
+
 def require_owner(video: Video, by: Account) -> None:
     """Raise NotAllowed unless ``video`` belongs to ``by``; NotFound where a stranger must not even learn that it exists."""
     if video.account_id == by.pk:

@@ -6,7 +6,7 @@ from server.accounts.models import Account, User
 from server.core import clock, facts, limits, locators
 from server.core.errors import Invalid, NotAllowed
 from server.core.snowflake import make_id
-from server.videos.checks import clean_text, lock, require_active, require_no_block, require_reachable
+from server.videos.checks import clean_text, lock, require_active, require_may_post, require_no_block, require_reachable
 from server.videos.facts import CommentAdded, CommentDeleted
 from server.videos.models import Comment, Video
 from server.videos.reactions import count
@@ -42,6 +42,7 @@ def comment(*, video: Video, by: Account, text: str, parent: Comment | None = No
 
 def require_commentable(video: Video, by: Account, parent: Comment | None) -> None:
     """Raise unless ``by`` may comment on the locked ``video``, and reply to ``parent`` if there is one."""
+    require_may_post(by)
     require_reachable(video, by)
     if not video.comments_open:
         raise NotAllowed("Comments are closed.")

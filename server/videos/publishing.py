@@ -6,7 +6,7 @@ from server.accounts.models import Account, User
 from server.core import clock, facts, limits, storage
 from server.core.errors import NotAllowed, Unavailable, WrongState
 from server.videos import captions, states, uploads
-from server.videos.checks import clean_text, lock, require_owner
+from server.videos.checks import clean_text, lock, require_may_post, require_owner
 from server.videos.facts import UploadFinished, VideoDeleted, VideoEdited, VideoPublished, VideoUnpublished
 from server.videos.models import Rendition, Upload, Video
 from server.videos.result import TranscodeResult
@@ -77,6 +77,7 @@ def publish(*, video: Video, by: Account) -> None:
     """Make a ready video public. Raises NotAllowed, WrongState."""
     lock(video)
     require_owner(video, by)
+    require_may_post(by)
     _publish(video)
 
 

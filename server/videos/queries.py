@@ -26,9 +26,8 @@ class Playback:
 
 def _published(viewer: Account | None) -> QuerySet[Video]:
     """Published videos of accounts in good standing, without those of people who block ``viewer`` or whom she blocks."""
-    videos = Video.objects.filter(state=states.PUBLISHED, account__suspended_at=None, account__deleted_at=None).select_related(
-        "account"
-    )
+    standing = {"account__suspended_at": None, "account__deleted_at": None, "account__held_back_at": None}
+    videos = Video.objects.filter(state=states.PUBLISHED, **standing).select_related("account")
     if viewer is None:
         return videos
     owner = OuterRef("account")

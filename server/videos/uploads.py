@@ -18,7 +18,7 @@ from server.core import clock, facts, limits, locators, storage
 from server.core.errors import Conflict, Invalid, NotFound, StorageFull, TooLarge, WrongState
 from server.core.snowflake import make_id
 from server.videos import captions, states
-from server.videos.checks import clean_language, clean_text, require_active
+from server.videos.checks import clean_language, clean_text, require_active, require_may_post
 from server.videos.drafts import VideoDraft
 from server.videos.facts import UploadFinished
 from server.videos.models import Upload, Video
@@ -43,7 +43,7 @@ def start_upload(*, account: Account, filename: str, bytes_expected: int) -> Upl
     Raises Invalid (``file``: empty, or not .mp4, .mov or .webm), TooLarge (over ``settings.UPLOAD_BYTES_MAX``),
     StorageFull, Conflict (too many unfinished uploads).
     """
-    require_active(account)
+    require_may_post(account)
     name = _clean_filename(filename)
     if PurePath(name).suffix.lower() not in EXTENSIONS:
         raise Invalid("Only .mp4, .mov and .webm files can be uploaded.", field="file")
