@@ -318,8 +318,8 @@ def _statement(folder: Path) -> list[Measurement]:
             inside_ms,
             "ms",
             20,
-            f"{size}; of it on the processor: {cpu_ms:.1f} ms; the calls into C alone (inflate, base64, SHA-256, one expression an "
-            f"entry, Ed25519): {floor_ms:.1f} ms",
+            f"{size}; of it on the processor: {cpu_ms:.1f} ms; the calls into C alone (inflate, base64, SHA-256, one expression "
+            f"an entry, Ed25519): {floor_ms:.1f} ms",
         ),
     ]
 

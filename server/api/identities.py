@@ -1,6 +1,7 @@
 """Portable identities as machines see them: key logs, host grants, and moves between homes. The documents prove themselves."""
 
 import json
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
