@@ -4,10 +4,14 @@ Nothing is mended here, and nothing is locked: the log may grow while it is read
 against a state that did not move meanwhile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from functools import reduce
 from itertools import islice
+from operator import or_
 from typing import Any
+
+from django.db.models import Q
 
 from payouts import instance_keys, log, store
 from payouts.algorithms import find
@@ -29,6 +33,8 @@ from payouts.statements import open_head
 from payouts.store import DiskTiles, HeadCell
 from server.core.errors import TributaryError
 
+# Stretches of entries: from the first up to, not including, the second.
+Spans = Sequence[tuple[int, int]]
 PROBLEMS_MAX = 1_000
 HEADS_MAX = 1_000
 TRIES_MAX = 10
@@ -55,27 +61,30 @@ def _problems(head: HeadCell) -> Iterator[str]:
         checkpoint = open_head(newest).checkpoint
         if checkpoint.root != head.root:
             raise BadTile("the head cell has another root than was signed")
-        rows, redacted = _Rows(), _redacted()
+        rows, erased = Rows(), redacted()
         for data in read_whole(DiskTiles(), checkpoint):
             entry = replay.add(data)
             yield from rows.differing(entry)
-            yield from _wrong_blob(entry, redacted)
+            yield from wrong_blob(entry, erased)
         if not replay.at_rest:
             yield f"the log ends inside of a close, at entry {replay.size}"
     except (LedgerError, TributaryError, SignedHead.DoesNotExist) as error:
         yield f"entry {replay.size}: {getattr(error, 'code', 'signed_head_missing')}: {error}"
         return
-    yield from _wrong_signed_heads(head)
-    yield from _wrong_agreements()
+    yield from wrong_signed_heads(head)
+    yield from wrong_agreements()
     yield from _wrong_sums(replay, head)
 
 
-class _Rows:
-    """The rows of entries, read beside the log."""
+class Rows:
+    """The rows of the entries from ``start`` on, read beside the log; ``stop``: up to there, if not to the end."""
 
-    def __init__(self) -> None:
-        self._entries = LogEntry.objects.order_by("index").iterator()
-        self._touches = EntryOfAccount.objects.order_by("entry_id", "scid", "currency").iterator()
+    def __init__(self, start: int = 0, stop: int | None = None) -> None:
+        entries = LogEntry.objects.filter(index__gte=start).order_by("index")
+        touches = EntryOfAccount.objects.filter(entry_id__gte=start).order_by("entry_id", "scid", "currency")
+        if stop is not None:
+            entries, touches = entries.filter(index__lt=stop), touches.filter(entry_id__lt=stop)
+        self._entries, self._touches = entries.iterator(), touches.iterator()
         self._touch = next(self._touches, None)
 
     def differing(self, entry: Entry) -> Iterator[str]:
@@ -98,16 +107,16 @@ class _Rows:
             yield f"the accounts that entry {entry.index} touches are filed otherwise"
 
 
-def _redacted() -> set[str]:
+def redacted() -> set[str]:
     """The blobs that were erased on purpose."""
     rows = LogEntry.objects.filter(type="redact")
     return {canonical.decode(bytes(row.data), bytes_max=ENTRY_BYTES_MAX)["body"]["blob"] for row in rows}
 
 
-def _wrong_blob(entry: Entry, redacted: AbstractSet[str]) -> Iterator[str]:
+def wrong_blob(entry: Entry, erased: AbstractSet[str]) -> Iterator[str]:
     """Whether what an entry names is here; of a close also whether its function gives the same again."""
     member, public = BLOBS.get(entry.type, ("", True))
-    if not member or entry.body[member] in redacted:
+    if not member or entry.body[member] in erased:
         return
     try:
         data = store.read_blob(entry.body[member], public=public)
@@ -122,8 +131,12 @@ def _outputs_again(close: Entry, inputs: bytes) -> str:
     return share_period(canonical.decode(inputs, bytes_max=INPUTS_BYTES_MAX), algorithm).outputs_root
 
 
-def _wrong_signed_heads(head: HeadCell) -> Iterator[str]:
-    for row in SignedHead.objects.order_by("-size")[:HEADS_MAX]:
+def wrong_signed_heads(head: HeadCell, spans: Spans | None = None) -> Iterator[str]:
+    """The newest heads that were signed are those of the log, and the published one is among them. ``spans``: over these only."""
+    rows = SignedHead.objects.order_by("-size")
+    if spans is not None:
+        rows = rows.filter(_within("size", [(start + 1, stop + 1) for start, stop in spans]))
+    for row in rows[:HEADS_MAX]:
         try:
             checkpoint = open_head(row).checkpoint
             # A head that was signed since this check began is for the next one.
@@ -143,11 +156,19 @@ def _wrong_signed_heads(head: HeadCell) -> Iterator[str]:
         yield f"the published checkpoint: {error.code}: {error}"
 
 
-def _wrong_agreements() -> Iterator[str]:
-    for row in Agreement.objects.select_related("entry").order_by("entry_id").iterator():
+def wrong_agreements(spans: Spans | None = None) -> Iterator[str]:
+    """The rows of agreements are what their entries name. ``spans``: those of these entries only."""
+    rows = Agreement.objects.select_related("entry").order_by("entry_id")
+    if spans is not None:
+        rows = rows.filter(_within("entry_id", spans))
+    for row in rows.iterator():
         body: dict[str, Any] = canonical.decode(bytes(row.entry.data), bytes_max=ENTRY_BYTES_MAX)["body"]
         if body.get("agreement") != row.id or store.read_blob(body["blob"], public=True) != bytes(row.document):
             yield f"agreement {row.id} is not the one of entry {row.entry_id}"
+
+
+def _within(name: str, spans: Spans) -> Q:
+    return reduce(or_, (Q(**{f"{name}__gte": start, f"{name}__lt": stop}) for start, stop in spans))
 
 
 def _wrong_sums(replay: Replay, head: HeadCell) -> Iterator[str]:

@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,12 @@ from payouts.ledger.__main__ import main as offline
 from payouts.ledger.entries import Draft, parse_entry
 from payouts.ledger.money import Account, account, in_units, parse_account
 from payouts.models import AccountHead, Agreement, Balance, EntryOfAccount, LogEntry, PeerLog, SignedHead, Witness
-from server.core import metrics
+from server.core import clock, metrics
 from server.wiring import CHORES
 from tests.payouts.ledger_world import MemoryTiles, alpha_log
 from tests.payouts.neighbour import Neighbour
 from tests.payouts.played_month import play_month
-from tests.payouts.room import Room, entry_id
+from tests.payouts.room import MONTH, Room, entry_id
 
 # Loads a file as beancount does, and says every balance: a second opinion in a process of its own.
 BALANCES = """
@@ -310,13 +312,13 @@ def test_what_was_erased_on_purpose_is_not_missed(room: Room) -> None:
 
 def test_a_log_that_grows_while_it_is_checked_is_no_problem(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     room.month()
-    plain = checks._wrong_signed_heads
+    plain = checks.wrong_signed_heads
 
-    def meanwhile(head: store.HeadCell) -> Any:
+    def meanwhile(head: store.HeadCell, spans: checks.Spans | None = None) -> Any:
         room.fund(name="second")
-        return plain(head)
+        return plain(head, spans)
 
-    monkeypatch.setattr(checks, "_wrong_signed_heads", meanwhile)
+    monkeypatch.setattr(checks, "wrong_signed_heads", meanwhile)
     assert checks.find_problems() == []
 
 
@@ -332,3 +334,108 @@ def test_the_check_runs_every_hour_and_leaves_its_report(room: Room) -> None:
     assert metrics.reading("ledger_checked_seconds")[()] < 60
     (store.folder() / selfcheck.FILE).write_text('{"at"')
     assert selfcheck.last() is None
+
+
+def test_the_next_check_goes_on_from_the_last(room: Room) -> None:
+    room.month()
+    first = selfcheck.run()
+    assert (first.full, first.problems) == (True, ())
+    room.fund(name="second", evidence=b"second")
+    room.watch()
+    room.close(f"{MONTH}.2")
+    second = selfcheck.run()
+    size = store.read_head().size
+    assert (second.full, second.since, second.size, second.problems) == (False, first.size, size, ())
+    # The very state that a full check leaves.
+    assert selfcheck.run(full=True).verified == replace(second.verified, part=0)
+    third = selfcheck.run()
+    assert (third.full, third.since, third.size, third.problems) == (False, size, size, ())
+    assert asked("selfcheck", "--full")[1]["full"] is True
+    assert "new from" in run("selfcheck")[1]
+
+
+def test_everything_is_looked_at_once_a_day(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.month()
+    assert selfcheck.run().full
+    assert not selfcheck.run().full
+    later = clock.now() + timedelta(hours=25)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert selfcheck.run().full
+    assert not selfcheck.run().full
+
+
+NEW_DAMAGE: list[tuple[str, Callable[[Room], object], str]] = [
+    ("a new row's bytes", lambda _: LogEntry.objects.filter(index=store.read_head().size - 1).update(data=b"{}"), "is not the entry of the log"),
+    ("a new row gone", lambda _: LogEntry.objects.filter(index=store.read_head().size - 1).delete(), "the database has"),
+    ("a new evidence", lambda _: (store.folder() / "evidence" / sha256(b"second").hexdigest()[:2] / sha256(b"second").hexdigest()).unlink(), "evidence of entry"),
+    ("a new signed head", lambda _: SignedHead.objects.filter(size=store.read_head().size - 1).update(note=bytes(SignedHead.objects.get(size=2).note)), "is not that of the log"),
+    ("the newest head", lambda _: SignedHead.objects.filter(size=store.read_head().size).delete(), "signed_head_missing"),
+    ("an account", lambda room: AccountHead.objects.filter(scid=room.alice.scid).update(balance=1), "account Qm"),
+    ("a balance", lambda _: Balance.objects.filter(name__startswith="X:").update(amount=-5) or Balance.objects.filter(name__startswith="A:").update(amount=-5), "balance"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("damage", "said"), [case[1:] for case in NEW_DAMAGE], ids=[case[0] for case in NEW_DAMAGE])
+def test_damage_to_what_is_new_is_found_and_then_everything_is_looked_at(
+    room: Room, damage: Callable[[Room], object], said: str
+) -> None:
+    room.month()
+    assert selfcheck.run().problems == ()
+    room.fund(name="second", evidence=b"second")
+    room.fund(name="third", evidence=b"third")
+    damage(room)
+    status, report = asked("selfcheck")
+    assert status == 1
+    assert any(said in problem for problem in report["problems"]), report["problems"]
+    assert report["verified"] is None
+    assert asked("selfcheck")[1]["full"] is True
+
+
+def test_a_flipped_bit_in_a_new_file_is_found(room: Room) -> None:
+    room.month()
+    selfcheck.run()
+    room.fund(name="second", evidence=b"second")
+    size = store.read_head().size
+    for path in (store.folder() / "1/tile").rglob(str(size)):
+        whole = path.read_bytes()
+        kept = (store.folder() / selfcheck.FILE).read_bytes()
+        for place in (0, len(whole) // 2, len(whole) - 1):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            report = selfcheck.run()
+            assert report.problems, (path, place)
+            (store.folder() / selfcheck.FILE).write_bytes(kept)
+        path.write_bytes(whole)
+    report = selfcheck.run()
+    assert (report.full, report.problems) == (False, ())
+
+
+def test_every_old_part_has_its_turn(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of some bundles, of which each run looks at one; what rotted in it is found when its turn comes."""
+    room.month()
+    log.append([Draft("will", entry_id(f"more {number}"), {"document": "0" * 64}, {}) for number in range(900)])
+    size = store.read_head().size
+    assert selfcheck.run().full
+    monkeypatch.setattr(checks, "TRIES_MAX", 3)
+    parts = [selfcheck.run().part for _ in range(5)]
+    assert parts == [(0, 256), (256, 512), (512, 768), (768, size), (0, 256)]
+    LogEntry.objects.filter(index=600).update(type="gift")
+    found = [selfcheck.run() for _ in range(2)]
+    assert [(one.part, bool(one.problems)) for one in found] == [((256, 512), False), ((512, 768), True)]
+    LogEntry.objects.filter(index=600).update(type="will")
+    assert selfcheck.run().full
+    bundle = store.folder() / "1/tile/entries/001"
+    whole = bundle.read_bytes()
+    bundle.write_bytes(whole.replace(b"will", b"wall", 1))
+    found = [selfcheck.run() for _ in range(2)]
+    assert [(one.part, bool(one.problems)) for one in found] == [((0, 256), False), ((256, 512), True)]
+    bundle.write_bytes(whole)
+
+
+def test_a_forged_checkpoint_is_not_gone_on_from(room: Room) -> None:
+    room.month()
+    report = selfcheck.run()
+    path = store.folder() / selfcheck.FILE
+    for changes in ({"state": "0" * 64}, {"size": report.size + 1}, {"size": report.size - 1}, {"root": "0" * 64}):
+        path.write_text(json.dumps({**report.as_json(), "verified": {**asdict(report.verified), **changes}}))
+        found = selfcheck.run()
+        assert (found.full, found.problems) == (True, ()), changes

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -16,14 +15,17 @@ class Command(BaseCommand):
     help = "Check every invariant of the books and of the log; exit 1 when one is broken"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--full", action="store_true", help="look at everything, also at all that is old")
         parser.add_argument("--json", action="store_true", help="the report as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        report = selfcheck.run()
+        report = selfcheck.run(full=options["full"])
         if options["json"]:
-            self.stdout.write(json.dumps(asdict(report), indent=1, sort_keys=True))
+            self.stdout.write(json.dumps(report.as_json(), indent=1, sort_keys=True))
         else:
             self.stdout.writelines(f"{problem}\n" for problem in report.problems)
-            self.stdout.write(f"{report.size} entries, {len(report.problems)} problems, {report.seconds} s")
+            part = f"new from {report.since}, of the older {report.part[0]} to {report.part[1]}"
+            looked_at = "all of it" if report.full else part
+            self.stdout.write(f"{report.size} entries ({looked_at}), {len(report.problems)} problems, {report.seconds} s")
         if report.problems:
             raise CommandError("the ledger is not whole")
