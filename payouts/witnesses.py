@@ -14,7 +14,7 @@ from hashlib import sha256
 from django.conf import settings
 from django.db import transaction
 
-from payouts import instance_keys
+from payouts import instance_keys, standing
 from payouts.ledger.checkpoint import SignedCheckpoint, open_checkpoint, parse_checkpoint
 from payouts.ledger.errors import LedgerError
 from payouts.ledger.keyhistory import KeyHistory
@@ -25,6 +25,7 @@ from payouts.models import PeerLog, Witness, WitnessPolicy
 from payouts.store import HeadCell
 from server.core import http, limits
 from server.core.errors import Conflict, Invalid, TributaryError
+from server.core.reach import TooSlow, Unreachable
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ ROUNDS_MAX = 2
 ASK_SECONDS_MAX = 2.0
 # Who did not answer is left in peace by the pen for so long; the chore that shows our heads goes on trying.
 SILENT_SECONDS = 60.0
+# Who did not even answer the chore: nobody waits for it with a lock in hand until it does.
+UNHEARD = (Unreachable.code, TooSlow.code)
 # An answer is good for a burst of appends of one process: it stays true unless another machine signs meanwhile.
 ANSWER_SECONDS = 10.0
 ANSWER_BYTES_MAX = 16 * limits.KIB
@@ -184,9 +187,12 @@ def forget_answers() -> None:
 def ask(head: HeadCell) -> list[Seen]:
     """What two witnesses last saw of our log, or as many as there are and answer, within a few seconds.
 
-    Whoever does not answer is missing in the list; the others are asked instead.
+    Whoever does not answer is missing in the list; the others are asked instead. Who did not answer the chore either, which waits
+    for it outside of any transaction and goes on trying every minute, is only asked after a restart: then every word counts.
     """
-    doors = [door_of(row) for row in active()]
+    rows = active()
+    is_same_run = standing.is_same_run()
+    doors = [door_of(row) for row in rows if not (is_same_run and row.error in UNHEARD)]
     heard: list[Seen] = []
     now = time.monotonic()
     for door in doors:

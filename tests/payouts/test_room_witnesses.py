@@ -160,6 +160,41 @@ def test_a_dead_witness_stops_nothing_and_is_shown(neighbour: Neighbour, outside
     assert Witness.objects.get(name=neighbour.instance.witness.name).error == ""
 
 
+def test_nobody_waits_with_the_pen_in_hand_for_who_did_not_answer_the_chore(
+    outside: C2spWitness, neighbour: Neighbour, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unheard() -> list[str]:
+        found = [one.witness for one in caplog.records if one.message == "witness not heard"]
+        caplog.clear()
+        return found
+
+    pick(neighbour)
+    pick_outside(outside)
+    log.append([note("one")])
+    cosigning.push_head()
+    outside.close()
+    log.append([note("two")])
+    assert unheard() == [outside.name], "found out once, by waiting"
+    cosigning.push_head()
+    assert Witness.objects.get(name=outside.name).error in witnesses.UNHEARD
+    # Another process, or a minute later: nobody waits for it again, and the other one is heard.
+    witnesses.forget_answers()
+    neighbour.asked.clear()
+    log.append([note("three")])
+    assert unheard() == []
+    assert any(path.endswith("/checkpoint") for path in neighbour.asked)
+    # Who may have forgotten something asks everybody.
+    witnesses.forget_answers()
+    forget_machine()
+    log.append([note("four")])
+    assert unheard() == [outside.name]
+    # It answers the chore again, and is asked again.
+    Witness.objects.filter(name=outside.name).update(error="")
+    witnesses.forget_answers()
+    log.append([note("five")])
+    assert unheard() == [outside.name]
+
+
 def test_all_witnesses_silent_stop_a_machine_that_may_have_forgotten_and_no_other(outside: C2spWitness) -> None:
     pick_outside(outside)
     log.append([note("one")])
