@@ -18,6 +18,7 @@ from payouts.ledger.errors import (
     LedgerError,
     MalformedStatement,
     RangesUnsorted,
+    TooLarge,
 )
 from payouts.ledger.fields import (
     VERSION,
@@ -43,6 +44,10 @@ DEBTORS_MAX: Final = 256
 IDENTITY_LINES_MAX: Final = 2_000
 RANGES_MAX: Final = 20_000
 AGREEMENTS_MAX: Final = 1_000
+# Of quotes, commas and opening brackets; a file of nothing else would take a hundred times its size in memory. Proofs have one
+# for 15 bytes, so that no statement comes near.
+MARKS_MAX: Final = 3_000_000
+_MARKS: Final = (b'"', b",", b"[", b"{")
 
 # A member ``entries``, a list that is not empty -> the bytes of each. Raises BadBase64.
 DecodeRun = Callable[[list[Any]], Iterable[bytes]]
@@ -116,18 +121,23 @@ def _read_document(text: bytes) -> tuple[Any, DecodeRun]:
     Nearly all of a statement is the base64 of entries, which has its own strict check. So these lists are cut out before the JSON
     is read, and their numbers stand in their places. Where that does not give JSON, the text is read as it is, for the reason.
     """
-    pieces, runs, at = text.split(b'"'), [], 0
-    while b"entries" in pieces[at:]:
-        start = pieces.index(b"entries", at) + 2
-        if pieces[start - 1 : start] == [b":["]:
-            end = start + 1
-            while pieces[end : end + 1] == [b","]:
-                end += 2
-            runs.append(pieces[start:end:2])
-            pieces[start:end] = [b"%d" % (len(runs) - 1)]
-        at = start
+    if sum(map(text.count, _MARKS)) > MARKS_MAX:
+        raise TooLarge("more texts, lists and objects than any statement has")
+    pieces, kept, done = text.split(b'"'), list[bytes](), 0
+    runs: list[list[bytes]] = []
+    for place in [place for place, piece in enumerate(pieces) if piece == b"entries"]:
+        start = place + 2
+        if place < done or pieces[place + 1 : start] != [b":["]:
+            continue
+        end = start + 1
+        while pieces[end : end + 1] == [b","]:
+            end += 2
+        kept += [*pieces[done:start], b"%d" % len(runs)]
+        runs.append(pieces[start:end:2])
+        done = end
+    kept += pieces[done:]
     try:
-        document = canonical.decode(b'"'.join(pieces), bytes_max=container.TEXT_BYTES_MAX)
+        document = canonical.decode(b'"'.join(kept), bytes_max=container.TEXT_BYTES_MAX)
     except LedgerError:
         return canonical.decode(text, bytes_max=container.TEXT_BYTES_MAX), lambda value: map(from_base64, value)
     return document, lambda value: map(bytes_from_base64, runs[_number(value)])

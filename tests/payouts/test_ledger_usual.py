@@ -10,7 +10,7 @@ from payouts.ledger import canonical, container, statement, usual
 from payouts.ledger.__main__ import check_agreement, verify_identity_log
 from payouts.ledger.chain import NO_MOVE, START, Head, check_link, head_after
 from payouts.ledger.entries import ENTRY_BYTES_MAX, parse_entry
-from payouts.ledger.errors import BadBase64, LedgerError
+from payouts.ledger.errors import BadBase64, LedgerError, TooLarge
 from payouts.ledger.fields import from_base64
 from payouts.ledger.money import AMOUNT_MAX
 from payouts.ledger.usual import Usual, read_entries
@@ -167,6 +167,8 @@ def files() -> Iterator[bytes]:
         (b'"policy":"', b'"policy":["entries"],"policy":"'),
         (b'"policy":"', b'"policy":"\\"entries\\":['),
         (b'","', b'" ,"'),
+        (b'"entries":["', b'"entries":["entries","'),
+        (b'"entries":["', b'"entries":["entries":["'),
         (b'"start":', b'"start":-'),
     ):
         for count in (1, -1):
@@ -207,3 +209,10 @@ def test_an_entry_about_somebody_else_moves_nothing() -> None:
     read = read_entries(entries, origin=log.instance.origin, scid=ALICE)
     assert [(type(entry), entry.links[0].scid == ALICE) for entry in read if isinstance(entry, Usual)] == [(Usual, True)] * 2
     assert len({entry.links[0].scid for entry in read}) == 3
+
+
+@pytest.mark.parametrize("text", [b'"', b"[],", b'{"":', b"0,", b'"entries":["",'])
+def test_a_file_of_marks_alone_is_refused_before_it_is_taken_apart(text: bytes) -> None:
+    bomb = text * (container.TEXT_BYTES_MAX // len(text))
+    with pytest.raises(TooLarge):
+        statement.parse_statement(container.pack(bomb))
