@@ -21,7 +21,7 @@ def check(drafts: Iterable[Draft]) -> None:
 
     Raises PayoutFrozen. What has begun is not stopped: it discharges the debt whatever follows.
     """
-    scids = {str(draft.body["scid"]) for draft in drafts if draft.type == PAYING}
+    scids = {str(draft.body.get("scid")) for draft in drafts if draft.type == PAYING}
     for identity in Identity.objects.filter(scid__in=scids):
         if identity.contested_at is not None:
             raise PayoutFrozen(f"The keys of {identity.scid} signed two histories. Nothing is paid until one of them counts.")

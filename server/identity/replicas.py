@@ -351,7 +351,8 @@ def _answered(watcher: Watcher) -> None:
 
 
 def _note(copy: Copy, error: TributaryError) -> None:
-    said = f"{error.code}: {error}"[:300]
+    # A stranger's bytes may be quoted in it, and PostgreSQL keeps no NUL.
+    said = f"{error.code}: {error}".replace("\x00", "")[:300]
     Copy.objects.filter(pk=copy.pk).update(error=said)
     if not isinstance(error, Refused):
         Watcher.objects.filter(pk=copy.watcher_id).update(error=said)

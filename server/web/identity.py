@@ -176,6 +176,7 @@ def _facts(viewer: Account) -> dict[str, object]:
         "identity": found,
         "document": document,
         "can_help": custody.can_help(found),
+        "replicas": queries.replicas_of(found),
         "entries": [
             {"number": number, "time": version.entry.time, "home": version.did.host, "version_id": version.entry.version_id}
             for number, version in enumerate(log.versions, start=1)

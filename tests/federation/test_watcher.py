@@ -236,7 +236,7 @@ def test_what_is_needed_here_is_not_deleted(client: Client, world: World, grace:
     from payouts.models import AccountHead
 
     post(client, grace.change("home-2").data)
-    owed = AccountHead.objects.create(scid=grace.scid, currency="EUR/6", seq=1, leaf="", balance=1, held=0, unclaimed=0)
+    owed = AccountHead.objects.create(scid=grace.scid, currency="EUR", seq=1, leaf="", balance=1, held=0, unclaimed=0)
     refused(delete(client, grace, "paper-1"), 409, "wrong_state")
     owed.delete()
     Identity.objects.filter(scid=grace.scid).update(is_home=True)

@@ -1,10 +1,12 @@
 """The home is killed and its disk is gone: a replica still has the log, the receipts, and what the home said last."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import urllib.parse
+from pathlib import Path
 
 import pytest
 
@@ -43,11 +45,7 @@ def test_a_log_outlives_its_home(pair: tuple[Instance, Instance]) -> None:
             lambda: maker.api("GET", f"/identities/{scid}")["replicas"][0]["is_named"] and newest(replica, scid) == 2,
         )
         log = fetch(f"{home.origin}{DOOR}/log?scid={scid}").body
-        assert home.process is not None
-        os.killpg(home.process.pid, signal.SIGKILL)
-        home.process.wait(20)
-        home.process = None
-        shutil.rmtree(home.data)
+        destroy(home)
         # Somebody who never heard of her finds her by the SCID alone, and who has seen what.
         told = json.loads(third.manage("identity", "watch", scid, "--from", replica.origin, "--json"))
         assert (told["kept"], told["contested"], len(told["replicas"])) == (True, False, 1)
@@ -61,6 +59,37 @@ def test_a_log_outlives_its_home(pair: tuple[Instance, Instance]) -> None:
     finally:
         third.remove()
         home.remove()
+
+
+def destroy(instance: Instance) -> None:
+    """Kill -9 of every process, and the disk is gone."""
+    assert instance.process is not None
+    family = [instance.process.pid, *children(instance.process.pid)]
+    for process in family:
+        with contextlib.suppress(ProcessLookupError):  # the end of one may take others along
+            os.kill(process, signal.SIGKILL)
+    instance.process.wait(20)
+    instance.process = None
+    wait_for("the end of all", lambda: not any(is_running(process) for process in family))
+    shutil.rmtree(instance.data)
+
+
+def children(parent: int) -> list[int]:
+    """The process ids below ``parent``."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):  # it has just ended
+            if f"PPid:\t{parent}\n" in status.read_text():
+                found.append(int(status.parent.name))
+    return found + [below for each in found for below in children(each)]
+
+
+def is_running(process: int) -> bool:
+    """Not ended; one that only waits to be buried has."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
 
 
 def newest(instance: Instance, scid: str) -> int:
