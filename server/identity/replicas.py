@@ -13,45 +13,24 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db.models import F, Q
 
-from server.core import budget, canonical, clock, facts, hosts, http, limits
-from server.core.errors import Conflict, NotFound, TributaryError, Unavailable, WrongState
+from server.core import budget, canonical, clock, facts, hosts, limits
+from server.core.errors import NotFound, TributaryError, Unavailable, WrongState
 from server.identity import actions, contests, keylog, outbox_heads, queries, receipts, watching
 from server.identity.facts import CopyDue, ForkDue, ForkFound, HeadsDue, IdentityChanged
 from server.identity.keylog.errors import V15Fork, V15Stale
 from server.identity.models import Copy, Fork, Identity, Receipt, Watcher
 from server.identity.queries import WATCHER_PATH
+from server.identity.watcher_client import Refused, document_of, fetch, post, verified_receipt
 
 logger = logging.getLogger(__name__)
 
-OK = 200
-REFUSED = 500
-WAIT_SECONDS_MAX = 10
-ANSWER_BYTES_MAX = 64 * limits.KIB
 RECEIPTS_BYTES_MAX = 1 * limits.MIB
-ACTOR_BYTES_MAX = 256 * limits.KIB
-KEY_SECONDS_MIN = 300
 AGAIN_SECONDS = 3600
 REFUSED_AGAIN_SECONDS = 24 * 3600
 TENDED_COUNT_MAX = 200
 TENDED_SECONDS = 24 * 3600
 NAMED_AGAIN = timedelta(days=1)
 LOST_AFTER = timedelta(days=7)
-
-
-class Refused(Conflict):
-    """The replica did not take it; ``reason`` is the code that it gave."""
-
-    code = "replica_refused"
-
-    def __init__(self, message: str, *, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-class NoInstanceKey(Unavailable):
-    """The replica shows no key by which its receipts could be checked."""
-
-    code = "no_instance_key"
 
 
 # --- who keeps copies ---
@@ -100,8 +79,8 @@ def send_copy(fact: CopyDue) -> None:
     identity, origin = copy.identity, copy.watcher.origin
     Copy.objects.filter(pk=copy.pk).update(tried_at=clock.now())
     try:
-        answer = _post(origin, f"log?did={quote(identity.did)}", queries.log_bytes(identity), "text/jsonl")
-        receipt = keep_receipt(identity, copy.watcher, _document(answer))
+        answer = post(origin, f"log?did={quote(identity.did)}", queries.log_bytes(identity), "text/jsonl")
+        receipt = keep_receipt(identity, copy.watcher, document_of(answer))
     except TributaryError as error:
         _note(copy, error)
         if not isinstance(error, Refused):
@@ -122,7 +101,7 @@ def keep_receipt(identity: Identity, watcher: Watcher, document: dict[str, Any])
 
     Kept are receipts for what stands in the log, or in another branch of it that is known.
     """
-    receipt = _verified(watcher, document)
+    receipt = verified_receipt(watcher, document)
     if receipt.scid != identity.scid:
         raise receipts.WrongReplica("the receipt is about another identity")
     number = int(receipt.version_id.partition("-")[0])
@@ -162,42 +141,6 @@ def collect_receipts(identity: Identity, origin: str) -> int:
     return len(own)
 
 
-def _verified(watcher: Watcher, document: dict[str, Any]) -> receipts.Receipt:
-    """The receipt, checked by the replica's key; a key that no longer fits is asked for again, now and then."""
-    for fetched in (False, True):
-        if fetched or not watcher.instance_key:
-            _learn_key(watcher)
-        try:
-            return receipts.verify_receipt(
-                document,
-                replica=watcher.origin,
-                verification_method=f"{watcher.origin}/actor#instance-1",
-                public=canonical.multikey_ed25519_decode(watcher.instance_key),
-                now=clock.now(),
-            )
-        except receipts.WrongReplica:
-            if fetched or not budget.once(f"instance-key:{watcher.origin}", KEY_SECONDS_MIN):
-                raise
-    raise NoInstanceKey
-
-
-def _learn_key(watcher: Watcher) -> None:
-    """Read ``#instance-1`` in the instance actor of a replica (FEP-521a)."""
-    actor = f"{watcher.origin}/actor"
-    body = fetch(actor, accept="application/activity+json", size_bytes_max=ACTOR_BYTES_MAX)
-    try:
-        document = canonical.parse(body, depth_max=limits.JSON_DEPTH_MAX)
-        methods = document["assertionMethod"]
-        key = next(
-            one["publicKeyMultibase"] for one in methods if one["id"] == f"{actor}#instance-1" and one["controller"] == actor
-        )
-        canonical.multikey_ed25519_decode(key)
-    except (ValueError, KeyError, TypeError, StopIteration, AttributeError) as error:
-        raise NoInstanceKey from error
-    watcher.instance_key = key
-    Watcher.objects.filter(pk=watcher.pk).update(instance_key=key)
-
-
 def _look_at(identity: Identity, origin: str) -> None:
     """Read what a replica holds instead of our log: a longer one is taken, of another branch the evidence is kept."""
     try:
@@ -228,7 +171,7 @@ def send_fork(fact: ForkDue) -> None:
     fork = Fork.objects.filter(pk=fact.fork_id).first()
     if fork is not None:
         try:
-            _post(fact.origin, "fork", bytes(fork.evidence), "application/json")
+            post(fact.origin, "fork", bytes(fork.evidence), "application/json")
         except Refused as error:
             logger.info("evidence not taken", extra={"origin": fact.origin, "error": str(error)[:200]})
 
@@ -247,7 +190,7 @@ def send_heads(fact: HeadsDue) -> None:
         return
     body = b'{"heads":' + watching.as_json_list(lacking) + b"}"
     try:
-        answer = _document(_post(origin, f"heads?scid={scid}", body, "application/json"))
+        answer = document_of(post(origin, f"heads?scid={scid}", body, "application/json"))
     except TributaryError as error:
         _note(copy, error)
         if isinstance(error, Refused):
@@ -356,61 +299,3 @@ def _note(copy: Copy, error: TributaryError) -> None:
     Copy.objects.filter(pk=copy.pk).update(error=said)
     if not isinstance(error, Refused):
         Watcher.objects.filter(pk=copy.watcher_id).update(error=said)
-
-
-# --- the wire ---
-
-
-def fetch(url: str, *, size_bytes_max: int, accept: str = "application/json, text/jsonl") -> bytes:
-    """GET from a watcher. Raises NotFound, Unavailable, http.HttpError, hosts.BadAddress."""
-    require_name(url)
-    answer = http.get(url, headers={"Accept": accept}, size_bytes_max=size_bytes_max, wait_seconds_max=WAIT_SECONDS_MAX)
-    if answer.status in {404, 410}:
-        raise NotFound(f"There is nothing at {url}.")
-    if answer.status != OK:
-        raise Unavailable(f"{url} answers {answer.status}.")
-    return answer.body
-
-
-def require_name(url: str) -> None:
-    """A log names hosts, never addresses (key-log.md, section 6). Raises hosts.BadAddress."""
-    host = hosts.parse_url(url).host
-    if host.startswith("[") or host.rpartition(".")[2].isdigit():
-        raise hosts.BadAddress("a replica has a name, and no address literal")
-
-
-def _post(origin: str, path: str, body: bytes, content_type: str) -> http.Answer:
-    url = f"{origin}{WATCHER_PATH}/{path}"
-    require_name(url)
-    answer = http.post(
-        url,
-        headers={"Content-Type": content_type, "Accept": "application/json"},
-        body=body,
-        size_bytes_max=ANSWER_BYTES_MAX,
-        wait_seconds_max=WAIT_SECONDS_MAX,
-    )
-    if answer.status >= REFUSED or answer.status == 429:  # noqa: PLR2004 (Too Many Requests)
-        raise Unavailable(f"{origin} answers {answer.status}.")
-    if answer.status >= 300:  # noqa: PLR2004 (no success)
-        reason = _reason(answer)
-        raise Refused(f"{answer.status} {reason}", reason=reason)
-    return answer
-
-
-def _reason(answer: http.Answer) -> str:
-    """The code in a problem document; what a stranger's software says instead is not repeated."""
-    try:
-        code = _document(answer).get("code")
-    except Unavailable:
-        return ""
-    return code[:80] if isinstance(code, str) and code.isascii() and code.isprintable() else ""
-
-
-def _document(answer: http.Answer) -> dict[str, Any]:
-    try:
-        value = canonical.parse(answer.body, depth_max=8, fractions=False)
-    except ValueError as error:
-        raise Unavailable(f"{answer.url} answers something else: {error}") from error
-    if not isinstance(value, dict):
-        raise Unavailable(f"{answer.url} answers something else.")
-    return value

@@ -17,7 +17,7 @@ from django.db.models import F
 
 from server.core import clock, hosts, http, limits
 from server.core.errors import NotFound, TributaryError
-from server.identity import actions, contests, keylog, replicas, watching
+from server.identity import actions, contests, keylog, replicas, watcher_client, watching
 from server.identity.facts import LogAnnounced
 from server.identity.keylog import PolicyLog
 from server.identity.keylog.errors import V13Witness, V15Fork, V15Stale
@@ -212,7 +212,7 @@ def _gather(gathered: _Gathered, scid: str, known: Identity | None, sources: Seq
 
 
 def _fetch(url: str, size_bytes_max: int, etag: str) -> http.Answer:
-    replicas.require_name(url)
+    watcher_client.require_name(url)
     headers = {"Accept": "text/jsonl, application/jsonl", **({"If-None-Match": etag} if etag else {})}
     return http.get(url, headers=headers, size_bytes_max=size_bytes_max, wait_seconds_max=limits.RESOLVE_ANSWER_SECONDS_MAX)
 
@@ -224,7 +224,7 @@ def _read(source: Source, answer: http.Answer, scid: str, known: Identity | None
     try:
         return _verify(answer.body, scid, known, witness_file(known) if known is not None else None), None
     except V13Witness:
-        approvals = replicas.fetch(source.witness_url, size_bytes_max=keylog.limits.WITNESS_FILE_BYTES_MAX)
+        approvals = watcher_client.fetch(source.witness_url, size_bytes_max=keylog.limits.WITNESS_FILE_BYTES_MAX)
         return _verify(answer.body, scid, known, approvals), approvals
 
 

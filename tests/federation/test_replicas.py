@@ -13,7 +13,7 @@ from nacl.signing import SigningKey
 from server.core import clock, limits
 from server.core.errors import NotFound, WrongState
 from server.core.models import Task
-from server.identity import actions, keylog, queries, replicas
+from server.identity import actions, keylog, queries, replicas, watcher_client
 from server.identity.facts import IdentityChanged
 from server.identity.models import Copy, CustodyKey, Identity, Watcher
 from tests.federation.copies import ROOT
@@ -256,14 +256,14 @@ def test_no_address_literal_is_spoken_to() -> None:
 
     for origin in ("https://127.0.0.1", "https://[::1]", "https://2130706433", "https://93.184.216.34", "https://0x7f.1"):
         with pytest.raises(BadAddress):
-            replicas.fetch(f"{origin}{ROOT}/log?scid=x", size_bytes_max=10)
+            watcher_client.fetch(f"{origin}{ROOT}/log?scid=x", size_bytes_max=10)
 
 
 def test_what_a_replica_answers_is_believed_by_nobody(server: Server, alice: Identity) -> None:
     watcher = Watcher.objects.create(origin=server.url("", "odd"))
     for body in (b"", b"[]", b"{}", b'{"assertionMethod":[{}]}', b'{"assertionMethod":[{"id":"x"}]}', b"\xff"):
         server.answers[server.host("odd"), "/actor"] = Answer(body)
-        with pytest.raises(replicas.NoInstanceKey):
+        with pytest.raises(watcher_client.NoInstanceKey):
             replicas.keep_receipt(alice, watcher, {})
     server.answers[server.host("odd"), f"{ROOT}/receipts?scid={alice.scid}"] = Answer(b'{"a":1}')
     assert replicas.collect_receipts(alice, watcher.origin) == 0

@@ -158,6 +158,17 @@ def test_a_move_is_found_when_the_old_home_is_dead(world: World, server: Server,
     assert (identity.home_origin, identity.head_number) == (server.url("", "new"), 3)
 
 
+@pytest.mark.parametrize("left", ["first", "second", "third"])
+def test_one_replica_of_three_is_enough(db: None, server: Server, grace: Grace, left: str) -> None:
+    """A22: home and two of three replicas are gone."""
+    named = grace.names(*(server.url(ROOT, name) for name in ("first", "second", "third")))
+    longer = grace.change("home-2", by="paper-2", after=named, at=grace.past + timedelta(days=2))
+    actions.accept_log(data=named.data)
+    holds(server, left, longer)
+    assert resolving.resolve(grace.scid).log.data == longer.data
+    assert queries.by_scid(grace.scid).head_number == 3
+
+
 def test_dead_homes_do_not_keep_the_others_waiting(db: None, server: Server) -> None:
     people = [Grace(f"dead{number}.localhost", port=server.port, past=timedelta(days=10, minutes=number)) for number in range(3)]
     for person in people:
