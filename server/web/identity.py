@@ -120,7 +120,12 @@ def bring(request: HttpRequest, viewer: Account) -> HttpResponse:
             return render(
                 request,
                 "me/bring.html",
-                {"expected": offer, "old_address": form.cleaned_data["old_address"], "form": BringForm()},
+                {
+                    "expected": offer,
+                    "old_address": form.cleaned_data["old_address"],
+                    "without_old_home": offer.scid == form.cleaned_data["old_address"].strip(),
+                    "form": BringForm(),
+                },
             )
     return render(request, "me/bring.html", {"form": form}, status=422 if form.is_bound else 200)
 

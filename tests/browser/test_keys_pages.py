@@ -3,6 +3,7 @@
 import base64
 import re
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 import base58
@@ -15,6 +16,7 @@ from server.accounts.models import Account
 from server.core import clock
 from server.identity import keylog, mnemonic, owner, queries
 from server.identity.models import CustodyKey
+from server.web import offline_page
 from tests.browser.conftest import Visit
 from tests.browser.site import Site
 from tests.server.owners import owner_of
@@ -22,6 +24,7 @@ from tests.server.test_pages_money import earned, staff
 from tests.world import PASSWORD, World
 
 KEYS = "/settings/identity/keys"
+VENDOR = Path(__file__).parent / "vendor"
 
 
 class Traffic:
@@ -157,6 +160,59 @@ def test_later_and_in_another_language(visit: Visit, people: World, size: str, l
     expect(page.get_by_text("It keeps your signing key")).to_be_visible()
     page.goto(KEYS)
     expect(page.get_by_text("this server keeps none with which it could help")).to_be_visible()
+
+
+def test_new_words_with_the_servers_help(visit: Visit, people: World) -> None:
+    """A11b, by a person: the old words are lost, and would still rank first if they were found."""
+    alice = owner_of(people.alice)
+    cache.clear()
+    assert alice.take(with_recovery=True).status == 200
+    cache.clear()
+    page = visit(people.alice, "phone")
+    page.goto("/settings/identity")
+    page.get_by_role("link", name="new words").click()
+    expect(page.get_by_role("heading", name="You have lost your words?")).to_be_visible()
+    words = make_words(page)
+    take(page, words)
+    log = queries.log_of(queries.by_scid(people.alice.scid))
+    assert (log.head.key_index, log.head.parameters.next_key_hashes[0]) == (1, alice.keys["paper_key_hash"])
+    assert owner.standing(log, mnemonic.seed(words)) == owner.Standing(paper=0, user=0)
+    page.goto("/settings/identity")
+    expect(page.get_by_text("It keeps your signing key")).to_be_visible()
+
+
+DECODE = """async ([width, path]) => {
+  const { default: decode } = await import("/decoder/qr-decode.js");
+  const scale = 4;
+  const side = width * scale;
+  const data = new Uint8Array(side * side * 4).fill(255);
+  for (const [, x, y] of path.matchAll(/M(\\d+) (\\d+)h1v1h-1z/g)) {
+    for (let at = 0; at < scale * scale; at += 1) {
+      const place = ((Number(y) * scale + Math.floor(at / scale)) * side + Number(x) * scale + (at % scale)) * 4;
+      data.set([0, 0, 0, 255], place);
+    }
+  }
+  return decode({ width: side, height: side, data });
+}"""
+
+
+@pytest.mark.parametrize("language", ["english", "korean", "russian"])
+def test_the_code_on_the_sheet_can_be_read(visit: Visit, people: World, language: str) -> None:
+    page = visit(people.alice, "desktop")
+    page.route(
+        "**/decoder/qr-decode.js", lambda route: route.fulfill(path=VENDOR / "qr-decode.js", content_type="text/javascript")
+    )
+    encoder = offline_page.STATIC / "vendor" / "qr" / "index.js"
+    page.route("**/decoder/index.js", lambda route: route.fulfill(path=encoder, content_type="text/javascript"))
+    page.goto(KEYS)
+    words = make_words(page, language=language)
+    svg = page.locator(".kit-sheet [data-qr] svg")
+    width = int((svg.get_attribute("viewBox") or "").split()[2])
+    assert page.evaluate(DECODE, [width, svg.locator("path").get_attribute("d")]) == words
+    # On paper there is the sheet, and nothing else.
+    page.emulate_media(media="print")
+    expect(page.locator(".kit-sheet [data-words] li").first).to_be_visible()
+    expect(page.get_by_label("A password for the file")).to_be_hidden()
 
 
 def test_a_server_that_answers_with_other_keys_is_not_believed(visit: Visit, people: World) -> None:
