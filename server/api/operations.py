@@ -70,7 +70,7 @@ def operation(
     name: str,
     summary: str,
     *,
-    answers: Mapping[int, Any],
+    answers: Mapping[Any, Any],
     access: str = ACCOUNT,
     body: Any = None,
     query: type[Serializer] | None = None,
@@ -79,8 +79,8 @@ def operation(
 ) -> Callable[[Method], Method]:
     """Mark a method of a Resource as the operation ``name`` (``videos.show``).
 
-    ``answers``: status to serializer class, or None for an empty body. ``errors``: statuses beside those of ALWAYS,
-    WITH_BODY and WITH_QUERY. ``access``: ``public`` or ``account``.
+    ``answers``: status (or status and media type) to serializer class, or None for an empty body. ``errors``: statuses
+    beside those of ALWAYS, WITH_BODY and WITH_QUERY. ``access``: ``public`` or ``account``.
     """
     statuses = {*ALWAYS, *errors, *(WITH_BODY if body else ()), *(WITH_QUERY if query or headers else ())}
 

@@ -15,7 +15,9 @@ from server.accounts.following import check_may_act
 from server.accounts.models import Account
 from server.core import clock, facts, hosts, limits, storage
 from server.core.errors import Conflict, Invalid, NotFound, TooLarge, WrongState
-from server.portability import vault
+from server.identity import keylog
+from server.identity import queries as identities
+from server.portability import requests, vault
 from server.portability.facts import ImportTurn
 from server.portability.models import Import
 
@@ -51,7 +53,11 @@ def announce(*, account: Account, by: Account, filename: str, bytes_expected: in
 
 @transaction.atomic
 def fetch_from(*, account: Account, by: Account, origin: str, manifest_sha256: str, approval: Any = None) -> Import:
-    """Bring the archive with this manifest from a server that keeps a copy. Raises NotAllowed, Invalid, Conflict."""
+    """Bring the archive with this manifest from a server that keeps a copy.
+
+    Whoever names an archive by its number means this one: where this server holds her key, it says so for her.
+    Raises NotAllowed, Invalid, Conflict.
+    """
     _require_owner(account, by)
     try:
         url = hosts.parse_url(origin.strip())
@@ -72,6 +78,17 @@ def fetch_from(*, account: Account, by: Account, origin: str, manifest_sha256: s
     )
     facts.record(ImportTurn(import_id=made.pk, turn=0))
     return made
+
+
+def _approve(account: Account, digest: str) -> Any:
+    """The owner's word for an archive, under server custody; None when she holds her key herself."""
+    identity = identities.by_scid(account.scid or "")
+    log = identities.log_of(identity)
+    try:
+        user = identities.custody_key(identity, "user", public=keylog.read(log.head.entry.state).user.multikey)
+    except WrongState:
+        return None
+    return requests.make("ArchiveApproval", log=log, about=digest, key=user, now=clock.now())
 
 
 def append(*, one: Import, by: Account, offset: int, stream: BinaryIO) -> Import:

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from server.web import (
+    archive,
     closing,
     components,
     health,
@@ -82,6 +83,16 @@ urlpatterns = [
     path("settings/identity/bring", identity.bring, name="bring_identity"),
     path("settings/identity/arrive", identity.arrive, name="arrive_identity"),
     path("settings/identity/leave", identity.leave, name="leave_home"),
+    path("settings/archive", archive.archive, name="archive"),
+    path("settings/archive/make", archive.make, name="make_archive"),
+    path("settings/archive/import", archive.take, name="import_archive"),
+    path("settings/archive/fetch", archive.fetch, name="fetch_archive"),
+    path("settings/archive/imports/<int:import_id>", archive.one_import, name="one_import"),
+    path("settings/archive/imports/<int:import_id>/stop", archive.stop, name="stop_import"),
+    path("settings/archive/replicas", archive.pick, name="pick_replica"),
+    path("settings/archive/replicas/drop", archive.drop, name="drop_replica"),
+    path("settings/archive/export/<slug:kind>.csv", archive.export, name="export_csv"),
+    path("settings/archive/<int:archive_id>", archive.download, name="download_archive"),
     path("following", me.following, name="following"),
     path("following/requests/<int:follow_id>", me.answer_request, name="answer_request"),
     path("report/video/<int:video_id>", reports.video, name="report_video"),
