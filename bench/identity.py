@@ -11,7 +11,7 @@ from typing import Any
 
 from nacl.signing import SigningKey
 
-from bench import Measurement, at_most
+from bench import Measurement, archive, at_most
 from server.core import canonical
 from server.identity import keylog
 from server.identity.keylog import HARD, SOFT, KeyLogError
@@ -30,8 +30,8 @@ NOW = START + timedelta(days=365)
 
 
 def measure() -> list[Measurement]:
-    """Both rows of the identity's key log."""
-    return [verify_many(), refuse_hostile()]
+    """The rows of the identity's key log, and those of the archive."""
+    return [verify_many(), refuse_hostile(), *archive.measure()]
 
 
 def verify_many() -> Measurement:
