@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, HttpResponseRedirect
 from django.utils.cache import get_conditional_response, patch_vary_headers
 
 from federation.contexts import with_context
@@ -38,6 +38,13 @@ def page(url: str) -> HttpResponse:
     """The way to the page that shows people what a document tells servers."""
     response = HttpResponseRedirect(url)
     patch_vary_headers(response, ["Accept"])
+    return response
+
+
+def moved(uri: str) -> HttpResponse:
+    """301 to the id that something has at its new home (FEP-1580)."""
+    response = HttpResponsePermanentRedirect(uri)
+    response.headers["Cache-Control"] = f"public, max-age={CACHE_SECONDS}"
     return response
 
 

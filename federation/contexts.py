@@ -11,6 +11,8 @@ _DIGEST = {
     "digestMultibase": {"@id": "https://w3id.org/security#digestMultibase", "@type": "https://w3id.org/security#multibase"}
 }
 
+_MIGRATION = {"migration": {"@id": "https://w3id.org/fep/1580/migration", "@type": "@id"}}
+
 ACTOR: list[Any] = [
     *PLAIN,
     "https://w3id.org/security/v1",
@@ -23,6 +25,7 @@ ACTOR: list[Any] = [
         "discoverable": "toot:discoverable",
         "indexable": "toot:indexable",
         **_DIGEST,
+        **_MIGRATION,
         # A portable identity (docs/reference/key-log.md): its key, its log, the grant for its present home, and its heads.
         "tributary": "urn:tributary:ns#",
         "scid": "tributary:scid",
@@ -37,6 +40,9 @@ ACTOR: list[Any] = [
         "ledger": "tributary:ledger",
     },
 ]
+
+# A map of old and new ids (FEP-1580).
+MIGRATION: list[Any] = [*PLAIN, {"migrationComplete": "https://w3id.org/fep/1580/migrationComplete"}]
 
 NOTE: list[Any] = [
     *PLAIN,

@@ -7,8 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from federation import collections, published, translate
+from federation import migration as migrations
 from federation.answering import document, problem
 from federation.collections import collection
+from federation.models import Migration
 from federation.wire import json
 from federation.wire.json import JsonObject
 from server.accounts import queries as accounts
@@ -49,6 +51,16 @@ def heads(request: HttpRequest, handle: str) -> HttpResponse:
     if "page" not in request.GET:
         return document(request, collection(uri, rows.count()))
     return _page(request, lambda before: collections.page(uri, rows, before, lambda row: json.parse(bytes(row.document))))
+
+
+@require_safe
+def migration(request: HttpRequest, handle: str) -> HttpResponse:
+    """Which posts of an account had which ids at earlier homes (FEP-1580), the newest first, signed."""
+    account = _local(handle)
+    row = Migration.objects.filter(account=account, account__moved_to=None).first() if account is not None else None
+    if account is None or row is None:
+        return problem(NotFound("Nothing has moved to this account."))
+    return _page(request, lambda before: migrations.document_of(row, before if "page" in request.GET else None))
 
 
 @require_safe

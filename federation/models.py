@@ -140,6 +140,33 @@ class ProvenDocument(models.Model):
         return self.uri
 
 
+class Migration(models.Model):
+    """The posts of a local account that came from elsewhere, or left: how far the map of old and new ids has got (FEP-1580)."""
+
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="migration")
+    # Everything that will ever stand in it does.
+    is_complete = models.BooleanField(default=False)
+    checked_at = models.DateTimeField(default=clock.now)
+    error = models.CharField(max_length=300, blank=True)
+
+    def __str__(self) -> str:
+        return f"migration of {self.account}"
+
+
+class MovedPost(models.Model):
+    """One line of that map. At the old home ``old_uri`` is ours, at the new one ``new_uri``."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="moved_posts")
+    old_uri = models.URLField(max_length=URL_MAX, unique=True)
+    new_uri = models.URLField(max_length=URL_MAX)
+    # The account that had it, for the reader of the map.
+    old_actor_uri = models.URLField(max_length=URL_MAX)
+    moved_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return f"{self.old_uri} is {self.new_uri}"
+
+
 class Tombstone(models.Model):
     """An id that was deleted, here or by its owner, so that it answers 410 and never comes back."""
 

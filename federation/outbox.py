@@ -245,9 +245,14 @@ def announce_move(fact: AccountMoved) -> None:
 
 
 def delete_account(fact: AccountDeleted) -> None:
-    """Tell the followers, and everybody the account followed, that it is gone."""
+    """Tell the followers, and everybody the account followed, that it is gone.
+
+    Of an account that moved nobody is told: others would drop the followers who are to come along.
+    """
     account = Account.objects.get(pk=fact.account_id)
     tombstones.bury(account.uri)
+    if account.moved_to_id:
+        return
     drop_waiting(sender=account, kinds=["Create", "Update", "Like", "Announce", "Follow", "Accept"])
     followed = Account.objects.exclude(domain="").filter(followers__follower=account)
     _send(

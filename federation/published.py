@@ -73,19 +73,16 @@ def stands_for(uri: str) -> JsonObject | None:
 
 def person(account: Account) -> JsonObject:
     """The actor document of a local account."""
-    document = translate.person(account)
+    return keep(translate.person(account), by=account)
+
+
+def keep(document: JsonObject, *, by: Account) -> JsonObject:
+    """A document that is no post (an actor, a page of a collection) with its proof: the one it has, while it says the same."""
     version = canonical.sha256_hex(canonical.jcs_whole(document))
-    row = ProvenDocument.objects.filter(uri=account.uri, version=version).first()
+    row = ProvenDocument.objects.filter(uri=document["id"], version=version).first()
     if row is None:
-        row, _ = ProvenDocument.objects.update_or_create(
-            uri=account.uri,
-            defaults={
-                "account": account,
-                "version": version,
-                "text": json.dump(seal(document, by=account)),
-                "made_at": clock.now(),
-            },
-        )
+        fields = {"account": by, "version": version, "text": json.dump(seal(document, by=by)), "made_at": clock.now()}
+        row, _ = ProvenDocument.objects.update_or_create(uri=document["id"], defaults=fields)
     return _read(row.text)
 
 

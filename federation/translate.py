@@ -11,6 +11,7 @@ from datetime import datetime
 from django.conf import settings
 
 from federation import keyring, sealing
+from federation.models import Migration
 from federation.sealing import Method
 from federation.wire.json import JsonObject
 from federation.wire.objects import PUBLIC
@@ -85,12 +86,19 @@ def person(account: Account) -> JsonObject:
         document["attachment"] = list(account.identity_proofs)
     if account.moved_to is not None:
         document["movedTo"] = account.moved_to.uri
+    if Migration.objects.filter(account=account, account__moved_to=None).exists():
+        document["migration"] = migration_uri(account)
     if account.scid:
         document["scid"] = account.scid
         document["keyLog"] = locators.key_log_url(account.handle)
         document["hostGrant"] = f"{uri}/host-grant"
         document["heads"] = f"{uri}/heads"
     return document
+
+
+def migration_uri(account: Account) -> str:
+    """The map from ids that posts of a local account had at earlier homes to those they have here (FEP-1580)."""
+    return f"{account.uri}/migration"
 
 
 def _public_key(owner: str, pem: str) -> JsonObject:

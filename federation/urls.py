@@ -15,6 +15,7 @@ urlpatterns = [
     path(f"{_USER}/inbox", views.inbox_of),
     path(f"{_USER}/outbox", lists.outbox),
     path(f"{_USER}/heads", lists.heads),
+    path(f"{_USER}/migration", lists.migration),
     path(f"{_USER}/followers", lists.followers),
     path(f"{_USER}/following", lists.following),
     path(f"{_USER}/posts/<int:video_id>", views.note),

@@ -8,8 +8,8 @@ from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from federation import inbox, published, translate
-from federation.answering import document, gone, page, problem, wants_activity, wants_page
+from federation import inbox, migration, published, translate
+from federation.answering import document, gone, moved, page, problem, wants_activity, wants_page
 from federation.fetch.documents import is_activity
 from federation.wire.json import BadJson
 from federation.wire.signatures import Message
@@ -93,7 +93,8 @@ def actor(request: HttpRequest, handle: str) -> HttpResponse:
     if account is None:
         return problem(NotFound("There is no such account."))
     if not accounts.is_active(account):
-        return gone(request, account.uri)
+        # Who reads that somebody is gone drops her followers, and those of one who moved are not to be dropped.
+        return problem(NotFound("There is no such account.")) if account.moved_to_id else gone(request, account.uri)
     if wants_page(request):
         return page(account.url)
     return document(request, published.person(account))
@@ -132,6 +133,10 @@ def note_activity(request: HttpRequest, handle: str, video_id: int) -> HttpRespo
 def _video(request: HttpRequest, video: Video | None) -> HttpResponse:
     if video is None or not video.is_local:
         return problem(NotFound("There is no such video."))
+    if (new_uri := migration.new_uri_of(video.uri, video.account)) is not None:
+        return moved(new_uri)
+    if video.account.moved_to_id and not accounts.is_active(video.account):
+        return problem(NotFound("There is no such video."))
     if video.state == states.DELETED or not accounts.is_active(video.account):
         return gone(request, video.uri, published.stands_for(video.uri))
     if video.state != states.PUBLISHED:
@@ -160,6 +165,10 @@ def comment(request: HttpRequest, handle: str, comment_id: int) -> HttpResponse:
     """A local comment as a Note."""
     row = _comment(handle, comment_id)
     if row is None:
+        return problem(NotFound("There is no such comment."))
+    if (new_uri := migration.new_uri_of(row.uri, row.account)) is not None:
+        return moved(new_uri)
+    if row.account.moved_to_id and not accounts.is_active(row.account):
         return problem(NotFound("There is no such comment."))
     if row.deleted_at is not None or not accounts.is_active(row.account):
         return gone(request, row.uri, published.stands_for(row.uri))

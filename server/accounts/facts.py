@@ -73,3 +73,15 @@ class FollowersKnown(Fact):
     """Those who followed a local account at its former home are to be told where it is."""
 
     account_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostsMoved(Fact):
+    """Posts of earlier homes of a local account stand here now, under new ids."""
+
+    account_id: int
+    old_actor_uri: str
+    # (old id, new id) of each.
+    moved: list[list[str]]
+    # Nothing will follow.
+    is_complete: bool

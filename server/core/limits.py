@@ -25,6 +25,11 @@ REPLY_DEPTH_MAX = 10
 MOVE_DAYS_MIN = 30
 # Accounts whose followers are re-pointed to one server: whoever can sign moves must not turn a whole instance in a minute.
 MOVES_PER_HOST_AND_MINUTE_MAX = 60
+# The map of the posts of somebody who moved away (FEP-1580).
+MIGRATION_PAGES_MAX = 500
+MIGRATION_DAYS_MAX = 90
+MIGRATION_AGAIN_SECONDS = 3600
+MIGRATIONS_AT_ONCE_MAX = 10
 TAGS_PER_POST_MAX = 32
 
 # Federation, what leaves.

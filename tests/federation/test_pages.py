@@ -33,6 +33,6 @@ def test_each_example_is_what_we_send(db: None, settings: Any) -> None:
     assert examples.on_page() == examples.examples()
 
 
-@pytest.mark.parametrize("fep", ["67ff", "521a", "8b32", "fe34", "1311", "2677", "5feb"])
+@pytest.mark.parametrize("fep", ["67ff", "521a", "8b32", "fe34", "1580", "1311", "2677", "5feb"])
 def test_each_fep_is_linked(fep: str) -> None:
     assert f"/fep/{fep}/fep-{fep}.md" in (ROOT / "FEDERATION.md").read_text()
