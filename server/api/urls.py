@@ -6,6 +6,7 @@ from django.urls.resolvers import URLPattern, URLResolver
 from server.api import (
     accounts,
     archives,
+    aliases,
     comments,
     custody,
     feed,
@@ -31,6 +32,8 @@ _tributary = [
     path("apps", programs.register),
     path("me", me.one),
     path("me/avatar", me.avatar),
+    path("me/aliases", aliases.many),
+    path("me/aliases/<str:acct>", aliases.one),
     path("me/identity", moving.one),
     path("me/identity/custody", custody.prepare),
     path("me/identity/custody/finish", custody.finish),

@@ -11,7 +11,7 @@ from tests.browser.site import Site
 from tests.server.test_pages_money import plan, sell, staff, watch
 from tests.world import World
 
-PERSONAL = ["/wallet", "/settings/identity", "/settings/identity/bring", "/settings/identity/leave"]
+PERSONAL = ["/wallet", "/settings/identity", "/settings/identity/bring", "/settings/identity/leave", "/settings/aliases"]
 FOR_STAFF = ["/staff/sponsors", "/staff/periods", "/staff/periods/1", "/staff/ledgers"]
 
 

@@ -1,4 +1,4 @@
-"""``manage.py accounts create HANDLE --email ADDRESS [--admin]`` and ``accounts close HANDLE --yes``: from the command line."""
+"""``manage.py accounts create``, ``accounts close`` and ``accounts alias``: from the command line."""
 
 import argparse
 import getpass
@@ -11,16 +11,17 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from server.accounts import actions
+from server.accounts import actions, aliases
 from server.accounts.models import Account, User
 from server.core.errors import TributaryError
 
 
 class Command(BaseCommand):
-    """Create accounts, administrators among them, and close them."""
+    """Create accounts, administrators among them, close them, and say which accounts elsewhere are the same person."""
 
     help = (
-        "Open an account (accounts create HANDLE --email ADDRESS [--admin]) or close one for ever (accounts close HANDLE --yes)"
+        "Open an account (accounts create HANDLE --email ADDRESS [--admin]), close one for ever (accounts close HANDLE --yes), "
+        "or name another account of hers, from which she will move here (accounts alias HANDLE ADDRESS [--remove])"
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -37,13 +38,34 @@ class Command(BaseCommand):
         close.add_argument("handle")
         close.add_argument("--yes", action="store_true", help="it cannot be undone; without this nothing is done")
 
-    def handle(self, *_args: Any, **options: Any) -> None:
-        {"create": self._create, "close": self._close}[options["verb"]](options)
+        alias = verbs.add_parser("alias")
+        alias.add_argument("handle")
+        alias.add_argument("address", help="of the account elsewhere, such as alice@mastodon.example")
+        alias.add_argument("--remove", action="store_true", help="take it off the list")
 
-    def _close(self, options: dict[str, Any]) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
+        {"create": self._create, "close": self._close, "alias": self._alias}[options["verb"]](options)
+
+    def _account(self, options: dict[str, Any]) -> Account:
         account = Account.objects.filter(handle__iexact=options["handle"], domain="", deleted_at=None).first()
         if account is None:
             raise CommandError(f"There is no account {options['handle']} here.")
+        return account
+
+    def _alias(self, options: dict[str, Any]) -> None:
+        account = self._account(options)
+        try:
+            if options["remove"]:
+                other = actions.ask_account(address=options["address"])
+                aliases.remove_alias(account=account, by=account, uri=other.uri)
+            else:
+                other = aliases.add_alias(account=account, by=account, address=options["address"])
+        except TributaryError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{other} {'is no longer' if options['remove'] else 'is'} an account of {account}")
+
+    def _close(self, options: dict[str, Any]) -> None:
+        account = self._account(options)
         if not options["yes"]:
             raise CommandError(f"This deletes {account} and its videos for ever. Say --yes if you mean it.")
         actions.close_account(account=account, by=account)
