@@ -129,7 +129,8 @@ def _make(account: Any, target: Path) -> None:
     while archive.state == "making":
         making.make(ArchiveTurn(archive_id=archive.pk, turn=archive.turn))
         archive.refresh_from_db()
-    assert archive.state == "ready" and not archive.absent
+    assert archive.state == "ready"
+    assert not archive.absent
     with target.open("wb") as file:
         for piece in download.layout(archive).stream():
             file.write(piece)

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from federation import arriving, delivery, identities, inbox, outbox
-from federation import delivery, identities, inbox, migration, outbox
+from federation import arriving, delivery, identities, inbox, migration, outbox
 from federation.facts import ActivityReceived
 from payouts import accounts_root, audit, cosigning, gossip, metering, mirror, peers, recovery, selfcheck, witness_policy
 from payouts import identities as ledger_identities
@@ -19,11 +18,6 @@ from server.accounts.facts import (
     FollowRequested,
     FollowWithdrawn,
     MoveSigned,
-    AccountDeleted,
-    AccountUpdated,
-    FollowAnswered,
-    FollowRequested,
-    FollowWithdrawn,
     PostsMoved,
 )
 from server.core.facts import Fact, Subscriber
@@ -93,7 +87,6 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     AccountArrived: [Subscriber(function=arriving.tell_followers, queue="federation", atomic=False)],
     MoveSigned: [_federation(arriving.send_signed)],
     FollowersKnown: [Subscriber(function=arriving.tell_followers, queue="federation", atomic=False)],
-    HomeMoved: [_federation(outbox.announce_move)],
     PostsMoved: [_federation(migration.note_moved)],
     CheckpointSigned: [Subscriber(function=cosigning.push, queue="ledger", atomic=False)],
     NoteHeard: [Subscriber(function=gossip.judge, queue="ledger", atomic=False)],
@@ -119,7 +112,6 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "check_silent_homes": (resolving.check_silent_homes, 600.0),
     "tend_copies": (replicas.tend, 600.0),
     "send_outbox_heads": (replicas.due_heads, 60.0),
-    "check_silent_homes": (resolver.check_silent_homes, 600.0),
     "learn_moved_posts": (migration.learn_due, 600.0),
     "give_missing_identities": (moving.give_missing_identities, 60.0),
     "count_moves_sent": (arriving.count_sent, 10.0),

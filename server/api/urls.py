@@ -5,8 +5,8 @@ from django.urls.resolvers import URLPattern, URLResolver
 
 from server.api import (
     accounts,
-    archives,
     aliases,
+    archives,
     comments,
     custody,
     feed,

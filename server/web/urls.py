@@ -3,8 +3,8 @@
 from django.urls import path
 
 from server.web import (
-    archive,
     aliases,
+    archive,
     closing,
     components,
     health,
@@ -82,7 +82,8 @@ urlpatterns = [
     path("identity/tool", identity.tool, name="identity_tool"),
     path("identity/tool/offline", identity.offline_tool, name="offline_tool"),
     path("settings/identity/bring", identity.bring, name="bring_identity"),
-    path("settings/identity/arrive", identity.arrive, name="arrive_identity", "settings/aliases", "aliases"),
+    path("settings/identity/arrive", identity.arrive, name="arrive_identity"),
+    path("settings/aliases", aliases.listed, name="aliases"),
     path("settings/identity/leave", identity.leave, name="leave_home"),
     path("settings/archive", archive.archive, name="archive"),
     path("settings/archive/make", archive.make, name="make_archive"),

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('federation', '0003_proofs_received'),
+        ('federation', '0004_moved_posts'),
     ]
 
     operations = [
