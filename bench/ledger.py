@@ -115,7 +115,8 @@ def _append() -> list[Measurement]:
         started = time.perf_counter()
         head = store.read_head()
         batch = write_batch(drafts, origin=origin, first_index=head.size, at="2026-12-01T09:00:00Z", heads={})
-        growth = grow(read_edge(DiskTiles(), head.size), [entry.data for entry in batch.entries])
+        edge, entries = read_edge(DiskTiles(), head.size), batch.entries
+        growth = grow(edge, [entry.data for entry in entries], [entry.leaf for entry in entries])
         store.write_files(growth.files)
         size, root = growth.edge.size, growth.edge.root()
         assert read_edge(DiskTiles(), size).root() == root

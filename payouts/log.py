@@ -183,7 +183,7 @@ def _write(drafts: Sequence[Draft]) -> list[Entry]:
     origin = instance_keys.origin()
     batch = write_batch(drafts, origin=origin, first_index=head.size, at=_time_after(), heads=_heads(drafts))
     _check_guarded(batch.entries)
-    growth = grow(edge, [entry.data for entry in batch.entries])
+    growth = grow(edge, [entry.data for entry in batch.entries], [entry.leaf for entry in batch.entries])
     size, root = growth.edge.size, growth.edge.root()
     signer = _signer_after(batch.entries)
     _promise(head, HeadCell(size, root, sign_checkpoint(Checkpoint(origin, size, root), signer)), growth.files)

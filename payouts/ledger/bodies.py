@@ -10,8 +10,6 @@ from payouts.ledger import money
 from payouts.ledger.errors import BadBody, UnknownType
 from payouts.ledger.fields import (
     check_members,
-    form_of,
-    give_form,
     is_ascending,
     is_hex_hash,
     is_integer,
@@ -53,17 +51,9 @@ def _tally(value: Any) -> bool:
     )
 
 
-def _ascending(check: Check, *, count_max: int, count_min: int = 0) -> Check:
-    """As is_list, each value greater than the one before it."""
-    each = is_list(check, count_max=count_max, count_min=count_min)
-    form = form_of(each)
-    assert form is not None
-    return give_form(lambda value: each(value) and is_ascending(value), form.pattern, whole=False)
-
-
-_indices = _ascending(_index, count_max=256)
-_agreement_ids = _ascending(is_hex_hash, count_max=AGREEMENTS_MAX, count_min=1)
-_units = _ascending(_unit, count_max=32, count_min=1)
+_indices = is_list(_index, count_max=256, ascending=True)
+_agreement_ids = is_list(is_hex_hash, count_max=AGREEMENTS_MAX, count_min=1, ascending=True)
+_units = is_list(_unit, count_max=32, count_min=1, ascending=True)
 
 
 class Type(NamedTuple):

@@ -5,6 +5,7 @@ standard library's sorted, compact encoding equals RFC 8785; outside of it nothi
 """
 
 import json
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from typing import Any, Final
 from unicodedata import is_normalized
 
@@ -28,7 +29,17 @@ INTEGER_DIGITS_MAX: Final = 16
 # Less than any text has, whatever is added to it.
 _NEVER: Final = -(2**63)
 
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")).encode
+def _refuse(value: Any) -> None:
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+# As JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")).encode, which makes this inner
+# encoder anew for every value: a third of the time of a small one.
+_pieces: Final = c_make_encoder(None, _refuse, encode_basestring, None, ":", ",", True, False, True)
+
+
+def _encode(value: Any) -> str:
+    return "".join(_pieces(value, 0))
 
 
 def encode(value: Any) -> bytes:

@@ -99,14 +99,13 @@ def parse_link(value: Any) -> Link:
 def moves(postings: Sequence[tuple[Account, int]]) -> dict[AccountKey, Move]:
     """What postings change, per account of an identity. In postings what we owe is negative; here it is positive."""
     found: dict[AccountKey, Move] = {}
-    for account, amount in postings:
-        if account.kind in OF_AN_IDENTITY:
-            key = account.detail, account.currency
-            payable, held, unclaimed = found.get(key, NO_MOVE)
-            found[key] = Move(
-                payable - amount * (account.kind == PAYABLE),
-                held - amount * (account.kind == HELD),
-                unclaimed - amount * (account.kind == UNCLAIMED),
+    for (kind, scid, currency), amount in postings:
+        if kind in OF_AN_IDENTITY:
+            payable, held, unclaimed = found.get((scid, currency), NO_MOVE)
+            found[scid, currency] = Move(
+                payable - amount if kind == PAYABLE else payable,
+                held - amount if kind == HELD else held,
+                unclaimed - amount if kind == UNCLAIMED else unclaimed,
             )
     return found
 
@@ -129,7 +128,7 @@ def check_link(link: Link, head: Head, move: Move) -> None:
     if link.prev != head.leaf:
         raise AccountChainBroken(f"seq {link.seq}")
     expected = next_link((link.scid, link.currency), head, move)
-    if (link.balance_after, link.held_after) != (expected.balance_after, expected.held_after):
+    if link != expected:
         raise AccountBalanceWrong(f"seq {link.seq}: {link.balance_after} and {link.held_after}, not {expected[4:]}")
 
 
@@ -153,14 +152,14 @@ TOUCHING: Final = frozenset({"accrue", "clawback", *_PER_UNIT})
 
 
 def check_moves(type_name: str, body: Mapping[str, Any], found: Mapping[AccountKey, Move]) -> None:
-    """Refuse postings that do to the account of ``body`` something else than the body says. Raises AmountMismatch."""
+    """Refuse postings that do to the account of a checked ``body`` something else than the body says. Raises AmountMismatch."""
     if type_name not in TOUCHING:
         return
     key = body["scid"], body["currency"]
     move = found.get(key, NO_MOVE)
     if len(found) > (key in found):
         raise AmountMismatch("the postings touch another account than the body")
-    amount = parse_amount(body["amount"])
+    amount = int(body["amount"])
     if type_name == "accrue":
         right = sum(move) == amount > 0 and min(move) == 0
     elif type_name == "clawback":

@@ -7,11 +7,12 @@ import gc
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from payouts.ledger import canonical
 from payouts.ledger.bodies import check_body
 from payouts.ledger.chain import (
+    NO_MOVE,
     START,
     TOUCHING,
     AccountKey,
@@ -42,7 +43,7 @@ from payouts.ledger.errors import (
 from payouts.ledger.fields import VERSION, ZERO_HASH, check_members, check_time, check_version, is_ascending
 from payouts.ledger.merkle import leaf_hash
 from payouts.ledger.money import ORIGIN, Account, format_amount, parse_account, parse_amount
-from payouts.ledger.shapes import is_plain, read_plain
+from payouts.ledger.shapes import Plain, read_plain, write_plain
 
 ENTRY_BYTES_MAX: Final = 4096
 MEMBERS: Final = frozenset({"v", "origin", "index", "type", "at", "id", "body", "postings", "accounts"})
@@ -51,12 +52,11 @@ _ORIGIN = re.compile(ORIGIN)
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A checked entry. ``data`` are its canonical bytes, ``leaf`` its RFC 6962 leaf hash, ``moves`` what it changes."""
 
     origin: str
-    index: int
+    index: int  # type: ignore[assignment]  # nobody looks for a value in an entry by tuple.index
     type: str
     at: str
     id: str
@@ -76,43 +76,35 @@ def parse_entry(data: bytes, *, origin: str | None = None, index: int | None = N
     """The entry in canonical bytes, of this log and at this place when they are given. Raises the named error."""
     if len(data) > ENTRY_BYTES_MAX:
         raise EntryTooLarge(f"{len(data)} bytes")
-    document = read_plain(data)
-    if document is not None and origin in (None, document["origin"]) and index in (None, document["index"]):
-        entry = _take_plain(document, data)
-        if entry is not None:
-            return entry
+    entry = _read_plain(data)
+    if entry is not None and origin in (None, entry.origin) and index in (None, entry.index):
+        return entry
     # The long way, for what is not plain or not right: it finds the reason, and the first one by the order of the page.
     return _check(canonical.decode(data, bytes_max=ENTRY_BYTES_MAX), data, origin, index)
 
 
-def _take_plain(document: dict[str, Any], data: bytes) -> Entry | None:
-    """The entry of a plain document (shapes.py), or None when it breaks a rule that no expression can say."""
+def _read_plain(data: bytes) -> Entry | None:
+    """The entry in a plain text (shapes.py), or None when it is not plain or breaks a rule that no expression can say."""
+    plain = read_plain(data)
+    if plain is None:
+        return None
+    if [(link.scid, link.currency) for link in plain.links] != sorted(_touched(plain.type, plain.body, plain.moves)):
+        return None
+    return _take_plain(plain, data)
+
+
+def _take_plain(plain: Plain, data: bytes) -> Entry | None:
     try:
-        at, type_name, body = check_time(document["at"]), document["type"], document["body"]
-        postings = [(_plain_account(name), int(amount)) for name, amount in document["postings"]]
-        found = moves(postings)
-        check_moves(type_name, body, found)
+        check_time(plain.at)
+        check_moves(plain.type, plain.body, plain.moves)
     except LedgerError:
         return None
-    links = tuple(
-        Link(one["scid"], one["currency"], one["seq"], one["prev"], int(one["balance_after"]), int(one["held_after"]))
-        for one in document["accounts"]
-    )
-    keys = [link[:2] for link in links]
-    if not (_is_balanced(postings) and is_ascending([name for name, _ in document["postings"]]) and is_ascending(keys)):
+    if not _is_balanced(plain.postings):
         return None
-    if any((link.seq == 1) != (link.prev == ZERO_HASH) for link in links) or set(keys) != _touched(type_name, body, found):
-        return None
-    return Entry(
-        document["origin"], document["index"], type_name, at, document["id"], body,
-        tuple(postings), links, found, data, leaf_hash(data),
-    )  # fmt: skip
-
-
-def _plain_account(name: str) -> Account:
-    """As parse_account, of a name that is known to be one."""
-    letter, kind, *detail = name[: -len("#EUR/6")].split(":", 2)
-    return Account(f"{letter}:{kind}", detail[0] if detail else "", name[-len("EUR/6") : -len("/6")])
+    for link in plain.links:
+        if (link.seq == 1) != (link.prev == ZERO_HASH):
+            return None
+    return Entry(*plain, data, leaf_hash(data))
 
 
 def _is_balanced(postings: Sequence[tuple[Account, int]]) -> bool:
@@ -206,19 +198,6 @@ def _touched(type_name: str, body: Mapping[str, Any], found: Mapping[AccountKey,
     return set(found)
 
 
-def _judge_written(document: dict[str, Any]) -> Entry:
-    """The same judgement as on reading; the bytes need not be parsed to be compared with what they were made of."""
-    text = canonical.encode_unchecked(document)
-    if is_plain(text, document) and len(text) <= ENTRY_BYTES_MAX:
-        entry = _take_plain(document, text.encode())
-        if entry is not None:
-            return entry
-    data = canonical.encode(document)
-    if len(data) > ENTRY_BYTES_MAX:
-        raise EntryTooLarge(f"{len(data)} bytes")
-    return _check(document, data, None, None)
-
-
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What a client of the pen wants to be written; ``id`` is made by the client and makes a repeated wish harmless.
@@ -260,27 +239,41 @@ def _write_all(
 ) -> Batch:  # fmt: skip
     after = dict(heads)
     entries = []
-    for number, draft in enumerate(drafts):
-        if not {"scid", "currency"} <= draft.body.keys():
+    for index, draft in enumerate(drafts, start=first_index):
+        if draft.type in TOUCHING and not ("scid" in draft.body and "currency" in draft.body):
             check_body(draft.type, draft.body)
-        found = moves([(parse_account(name), amount) for name, amount in draft.postings.items()])
-        keys = sorted(_touched(draft.type, draft.body, found))
-        before = {key: after.get(key, START) for key in keys}
-        links = [next_link(key, before[key], found.get(key, Move())) for key in keys]
-        document = {
-            "v": VERSION,
-            "origin": origin,
-            "index": first_index + number,
-            "type": draft.type,
-            "at": at,
-            "id": draft.id,
-            "body": dict(draft.body),
-            "postings": [[name, format_amount(amount)] for name, amount in sorted(draft.postings.items())],
-            "accounts": [link.document() for link in links],
-        }
-        entry = _judge_written(document)
-        for link in links:
-            key = link.scid, link.currency
-            after[key] = head_after(link, entry.leaf, before[key], found.get(key, Move()))
+        names = sorted(draft.postings)
+        postings = tuple([(parse_account(name), draft.postings[name]) for name in names])
+        found = moves(postings)
+        touched = sorted(_touched(draft.type, draft.body, found))
+        steps = [(key, after.get(key, START), found.get(key, NO_MOVE)) for key in touched]
+        links = tuple([next_link(*step) for step in steps])
+        entry = _write(Plain(origin, index, draft.type, at, draft.id, dict(draft.body), postings, links, found), names)
+        for link, (key, head, move) in zip(links, steps, strict=True):
+            after[key] = head_after(link, entry.leaf, head, move)
         entries.append(entry)
     return Batch(tuple(entries), {key: after[key] for key in after if after[key] != heads.get(key)})
+
+
+def _write(plain: Plain, names: Sequence[str]) -> Entry:
+    """The same judgement as on reading; what is plain need not be read back to be judged."""
+    text = write_plain(plain, names)
+    if text is not None and len(text) <= ENTRY_BYTES_MAX:
+        entry = _take_plain(plain, text.encode())
+        if entry is not None:
+            return entry
+    document = {
+        "v": VERSION,
+        "origin": plain.origin,
+        "index": plain.index,
+        "type": plain.type,
+        "at": plain.at,
+        "id": plain.id,
+        "body": plain.body,
+        "postings": [[name, format_amount(amount)] for name, (_, amount) in zip(names, plain.postings, strict=True)],
+        "accounts": [link.document() for link in plain.links],
+    }
+    data = canonical.encode(document)
+    if len(data) > ENTRY_BYTES_MAX:
+        raise EntryTooLarge(f"{len(data)} bytes")
+    return _check(document, data, None, None)

@@ -1,5 +1,6 @@
 """Flat checks of members that all documents of the ledger share: exact member sets, hashes, times, base64."""
 
+import json
 import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
@@ -7,7 +8,8 @@ from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, starmap
+from operator import itemgetter, lt
 from typing import Any, Final, NamedTuple
 
 from payouts.ledger.canonical import INTEGER_MAX
@@ -24,10 +26,14 @@ _TIME = re.compile(TIME)
 
 
 class Form(NamedTuple):
-    """A regular expression for plain JSON of what a check lets through. ``whole``: whatever matches passes the check."""
+    """A regular expression for plain JSON of what a check lets through, and how a text that matches is read.
+
+    ``rest``: what the expression does not say of the value; None when whatever matches passes the check.
+    """
 
     pattern: str
-    whole: bool
+    read: Callable[[str], Any]
+    rest: Callable[[Any], bool] | None = None
 
 
 _FORMS: Final[dict[Callable[[Any], bool], Form]] = {}
@@ -38,10 +44,18 @@ def form_of(check: Callable[[Any], bool]) -> Form | None:
     return _FORMS.get(check)
 
 
-def give_form(check: Callable[[Any], bool], pattern: str, *, whole: bool) -> Callable[[Any], bool]:
+def give_form(check: Callable[[Any], bool], form: Form) -> Callable[[Any], bool]:
     """The check itself, from now on with a form."""
-    _FORMS[check] = Form(pattern, whole)
+    _FORMS[check] = form
     return check
+
+
+_in_quotes: Final[Callable[[str], str]] = itemgetter(slice(1, -1))
+_raw_decode: Final = json.JSONDecoder().raw_decode
+
+
+def _from_json(text: str) -> Any:
+    return _raw_decode(text)[0]
 
 
 def check_members(document: Any, members: AbstractSet[str], name: str = "document") -> None:
@@ -69,7 +83,7 @@ def is_text(pattern: str, *, plain: bool = True) -> Callable[[Any], bool]:
     def check(value: Any) -> bool:
         return type(value) is str and fullmatch(value) is not None
 
-    return give_form(check, f'"(?:{pattern})"', whole=True) if plain else check
+    return give_form(check, Form(f'"(?:{pattern})"', _in_quotes)) if plain else check
 
 
 def is_integer(least: int = 0, most: int = INTEGER_MAX) -> Callable[[Any], bool]:
@@ -80,17 +94,24 @@ def is_integer(least: int = 0, most: int = INTEGER_MAX) -> Callable[[Any], bool]
 
     # Fifteen digits are below 2^53; the few larger ones are for the check.
     smallest = "[1-9][0-9]{0,14}" if least else "(?:0|[1-9][0-9]{0,14})"
-    return give_form(check, smallest, whole=least in (0, 1) and most == INTEGER_MAX)
+    return give_form(check, Form(smallest, int, None if least in (0, 1) and most == INTEGER_MAX else check))
 
 
-def is_list(check: Callable[[Any], bool], *, count_max: int, count_min: int = 0) -> Callable[[Any], bool]:
-    """A check for lists of so many values that pass ``check``."""
+def is_list(
+    check: Callable[[Any], bool], *, count_max: int, count_min: int = 0, ascending: bool = False
+) -> Callable[[Any], bool]:
+    """A check for lists of so many values that pass ``check``, each greater than the one before it if they are ``ascending``."""
+
+    def is_right(values: list[Any]) -> bool:
+        return count_min <= len(values) <= count_max and (not ascending or is_ascending(values))
 
     def check_all(value: Any) -> bool:
-        return type(value) is list and count_min <= len(value) <= count_max and all(map(check, value))
+        return type(value) is list and len(value) <= count_max and all(map(check, value)) and is_right(value)
 
     item = form_of(check)
-    return check_all if item is None else give_form(check_all, list_form(item.pattern), whole=False)
+    if item is None:
+        return check_all
+    return give_form(check_all, Form(list_form(item.pattern), _from_json, check_all if item.rest else is_right))
 
 
 def list_form(item: str) -> str:
@@ -100,7 +121,7 @@ def list_form(item: str) -> str:
 
 def is_ascending(values: Iterable[Any]) -> bool:
     """Whether every value is greater than the one before it."""
-    return all(left < right for left, right in pairwise(values))
+    return all(starmap(lt, pairwise(values)))
 
 
 def is_hex_hash(value: Any) -> bool:
@@ -108,7 +129,7 @@ def is_hex_hash(value: Any) -> bool:
     return type(value) is str and _HEX32.fullmatch(value) is not None
 
 
-give_form(is_hex_hash, f'"{HEX_HASH}"', whole=True)
+give_form(is_hex_hash, Form(f'"{HEX_HASH}"', _in_quotes))
 
 
 def is_time(value: Any) -> bool:
@@ -129,7 +150,7 @@ def _exists(text: str) -> bool:
 
 
 # That it exists, no expression can say.
-give_form(is_time, f'"{TIME}"', whole=False)
+give_form(is_time, Form(f'"{TIME}"', _in_quotes, is_time))
 
 
 def check_time(value: Any) -> str:

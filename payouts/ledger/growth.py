@@ -46,14 +46,17 @@ class Growth:
     files: Mapping[str, bytes]
 
 
-def grow(edge: Edge, entries: Sequence[bytes]) -> Growth:
-    """Append entries. Full tiles are written once; partial ones in the width that the new size asks. Raises BadTreeSize."""
+def grow(edge: Edge, entries: Sequence[bytes], leaves: Sequence[Hash] | None = None) -> Growth:
+    """Append entries. Full tiles are written once; partial ones in the width that the new size asks. Raises BadTreeSize.
+
+    ``leaves``: the leaf hashes of the entries, where the caller has them.
+    """
     if edge.size + len(entries) > SIZE_MAX:
         raise BadTreeSize
     files: dict[str, bytes] = {}
     bundle = _cut_bundles(edge, entries, files)
     rows = []
-    fresh, level = hashes(entries), 0
+    fresh, level = hashes(entries) if leaves is None else list(leaves), 0
     while fresh or level < len(edge.rows):
         row = [*(edge.rows[level] if level < len(edge.rows) else ()), *fresh]
         number = edge.size >> TILE_HEIGHT * (level + 1)

@@ -4,12 +4,11 @@ Every rule that entries must keep among each other stands here once. An entry th
 bytes are evidence, so whoever mirrors keeps them.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Final
 
-from payouts.ledger import canonical
 from payouts.ledger.accounts_root import tree_of_heads
-from payouts.ledger.chain import START, AccountKey, Head, Move, check_link, head_after
+from payouts.ledger.chain import NO_MOVE, START, AccountKey, Head, check_link, head_after
 from payouts.ledger.entries import Entry, parse_entry
 from payouts.ledger.errors import (
     AccountsRootWrong,
@@ -21,7 +20,7 @@ from payouts.ledger.errors import (
     LiabilityOverdrawn,
     TimeWentBackwards,
 )
-from payouts.ledger.merkle import hashes, root_of
+from payouts.ledger.merkle import Hash, leaf_hash, root_of
 from payouts.ledger.money import OF_AN_IDENTITY, Account, parse_amount
 from payouts.ledger.note import VerifierKey
 from payouts.ledger.rotation import GENESIS, ROTATE, InstanceKeys, key_after, keys_of_genesis
@@ -39,7 +38,7 @@ class _OpenClose:
         self.left: int = entry.body["accruals"]
         places = sum(amount for account, amount in entry.postings if account.kind != "L:pool")
         self.amount = parse_amount(entry.body["amount"]) - parse_amount(entry.body["carry"]) + places
-        self.lines: list[bytes] = []
+        self.leaves: list[Hash] = []
         self.last = ""
         if self.left == 0:
             self._check_end(self.amount)
@@ -51,22 +50,23 @@ class _OpenClose:
             raise CloseBatchCut(f"entry {entry.index} does not belong to the close at {self.entry.index}")
         if (body["period"], body["currency"]) != (close["period"], close["currency"]):
             raise CloseOutputsWrong(f"entry {entry.index} is of another period or currency")
-        amount = self.amount - parse_amount(body["amount"])
-        line = output_line(body["scid"], body["amount"], entry.moves[body["scid"], body["currency"]].unclaimed)
+        move = entry.moves[body["scid"], body["currency"]]
+        amount = self.amount - sum(move)
+        leaf = leaf_hash(output_line(body["scid"], body["amount"], move.unclaimed))
         if self.left == 1:
-            self._check_end(amount, line)
+            self._check_end(amount, leaf)
         self.last, self.amount, self.left = body["scid"], amount, self.left - 1
-        self.lines.append(line)
+        self.leaves.append(leaf)
         return self.left == 0
 
-    def _check_end(self, amount: int, *last: bytes) -> None:
-        if amount != 0 or root_of(hashes([*self.lines, *last])).hex() != self.entry.body["outputs"]:
+    def _check_end(self, amount: int, *last: Hash) -> None:
+        if amount != 0 or root_of([*self.leaves, *last]).hex() != self.entry.body["outputs"]:
             raise CloseOutputsWrong(f"the close at {self.entry.index}")
 
 
 def output_line(scid: str, amount: str, unclaimed: int) -> bytes:
-    """The leaf of an outputs root for one accrual."""
-    return canonical.encode([scid, amount, str(unclaimed)])
+    """The leaf of an outputs root for one accrual: a canonical list of three texts in which nothing is to be escaped."""
+    return f'["{scid}","{amount}","{unclaimed}"]'.encode()
 
 
 class Replay:
@@ -93,24 +93,25 @@ class Replay:
     def add(self, data: bytes) -> Entry:
         """The next entry, when it keeps every rule. Raises its named error and changes nothing."""
         entry = parse_entry(data, origin=self.origin, index=self.size)
-        self._check_order(entry)
+        entry_id = bytes.fromhex(entry.id)
+        self._check_order(entry, entry_id)
         heads = self._check_links(entry)
         balances = self._check_balances(entry)
         self._check_kind(entry)
         # From here on nothing raises.
-        self.heads |= heads
-        self.balances |= balances
-        self._ids.add(bytes.fromhex(entry.id))
+        self.heads.update(heads)
+        self.balances.update(balances)
+        self._ids.add(entry_id)
         self._at = entry.at
         self.size += 1
         return entry
 
-    def _check_order(self, entry: Entry) -> None:
+    def _check_order(self, entry: Entry, entry_id: bytes) -> None:
         if (entry.type == GENESIS) != (self.size == 0):
             raise GenesisMisplaced(f"entry {entry.index} is {entry.type}")
         if entry.at < self._at:
             raise TimeWentBackwards(f"entry {entry.index}")
-        if bytes.fromhex(entry.id) in self._ids:
+        if entry_id in self._ids:
             raise EntryIdRepeated(f"entry {entry.index}")
         if self._close is not None and entry.type != "accrue":
             raise CloseBatchCut(f"entry {entry.index} stands inside the close at {self._close.entry.index}")
@@ -119,7 +120,7 @@ class Replay:
         after = {}
         for link in entry.links:
             key = link.scid, link.currency
-            head, move = self.heads.get(key, START), entry.moves.get(key, Move())
+            head, move = self.heads.get(key, START), entry.moves.get(key, NO_MOVE)
             check_link(link, head, move)
             after[key] = head_after(link, entry.leaf, head, move)
         return after
@@ -136,31 +137,24 @@ class Replay:
 
     def _check_kind(self, entry: Entry) -> None:
         """The rules of single types. Each either raises or changes its own state, so that it must come last."""
-        body = entry.body
-        if entry.type == GENESIS:
-            self.keys = keys_of_genesis(entry)
-            self.ledger_key = self.keys.ledger
-        elif entry.type == ROTATE:
-            self._rotate(entry)
-        elif entry.type == "agreement":
-            self.agreements.add(body["agreement"])
-        elif entry.type == "close":
-            self._open(_OpenClose(entry))
-        elif entry.type == "accrue":
-            self._accrue(entry)
-        elif entry.type == "claim":
-            self._check_announced(entry, [body["agreement"]])
-        elif entry.type == "accounts.root":
-            self._check_accounts_root(body)
-        self.payouts.add(entry)
-        self.holds.add(entry)
+        rule = self._RULES.get(entry.type)
+        if rule is not None:
+            rule(self, entry)
+
+    def _begin(self, entry: Entry) -> None:
+        self.keys = keys_of_genesis(entry)
+        self.ledger_key = self.keys.ledger
 
     def _rotate(self, entry: Entry) -> None:
         assert self.keys is not None
         assert self.ledger_key is not None
         self.ledger_key = key_after(self.keys, self.ledger_key, entry)
 
-    def _open(self, close: _OpenClose) -> None:
+    def _announce(self, entry: Entry) -> None:
+        self.agreements.add(entry.body["agreement"])
+
+    def _open(self, entry: Entry) -> None:
+        close = _OpenClose(entry)
         self._close = close if close.left else None
 
     def _accrue(self, entry: Entry) -> None:
@@ -170,10 +164,31 @@ class Replay:
         if self._close.take(entry):
             self._close = None
 
+    def _claim(self, entry: Entry) -> None:
+        self._check_announced(entry, [entry.body["agreement"]])
+
     def _check_announced(self, entry: Entry, ids: list[str]) -> None:
         if not self.agreements.issuperset(ids):
             raise AgreementNotAnnounced(f"entry {entry.index}")
 
-    def _check_accounts_root(self, body: Mapping[str, Any]) -> None:
-        if tree_of_heads(self.heads.items()).body() != body:
-            raise AccountsRootWrong(f"{body['count']} accounts")
+    def _check_accounts_root(self, entry: Entry) -> None:
+        if tree_of_heads(self.heads.items()).body() != entry.body:
+            raise AccountsRootWrong(f"{entry.body['count']} accounts")
+
+    def _step_payout(self, entry: Entry) -> None:
+        self.payouts.add(entry)
+
+    def _step_hold(self, entry: Entry) -> None:
+        self.holds.add(entry)
+
+    _RULES: ClassVar[Mapping[str, Callable[["Replay", Entry], None]]] = {
+        GENESIS: _begin,
+        ROTATE: _rotate,
+        "agreement": _announce,
+        "close": _open,
+        "accrue": _accrue,
+        "claim": _claim,
+        "accounts.root": _check_accounts_root,
+        **dict.fromkeys(("payout.intent", "payout.sent", "payout.settled", "payout.failed"), _step_payout),
+        **dict.fromkeys(("hold", "release"), _step_hold),
+    }

@@ -48,6 +48,22 @@ def test_inside_of_the_profile_it_equals_rfc_8785(value: Any) -> None:
     assert decode(data) == value
 
 
+@given(
+    st.recursive(
+        scalars | st.integers() | st.floats(), lambda inner: st.lists(inner) | st.dictionaries(keys | st.integers(), inner)
+    )
+)
+def test_the_encoder_that_is_made_once_writes_what_the_library_writes(value: Any) -> None:
+    plain = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
+    try:
+        expected = plain.encode(value)
+    except TypeError:  # names of two kinds have no order
+        with pytest.raises(TypeError):
+            canonical._encode(value)
+        return
+    assert canonical._encode(value) == expected
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
