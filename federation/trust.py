@@ -18,6 +18,7 @@ from server.core.errors import NotAllowed, Unavailable
 
 # Each may cost another server three requests: nobody points us at a victim.
 FETCHES_PER_SERVER_AND_MINUTE_MAX = 60
+CHANGED_KEYS = frozenset({"unknown_proof_key", "key_not_in_log", "key_removed"})
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def post_by(reference: Reference, author: Actor) -> Post:
         raise WrongDocument("the post has another id")
     if note.attributed_to != author.uri:
         raise NotAllowed("the post belongs to somebody else")
-    return Post(note, _judge(document, author))
+    return Post(note, _judge_at_home(document, author))
 
 
 def post_of_anybody(reference: Reference, *, host: str) -> tuple[Post, Actor]:
@@ -59,7 +60,7 @@ def post_of_anybody(reference: Reference, *, host: str) -> tuple[Post, Actor]:
             return embedded
     note, document = fetch_for(host, reference.uri)
     author = fetch_actor(note.attributed_to)
-    return Post(note, _judge(document, author)), author
+    return Post(note, _judge_at_home(document, author)), author
 
 
 def _embedded(document: JsonObject, host: str) -> tuple[Post, Actor] | None:
@@ -79,6 +80,16 @@ def _embedded(document: JsonObject, host: str) -> tuple[Post, Actor] | None:
 def _judge(document: JsonObject, author: Actor) -> Verified[Proved] | None:
     claim = proving.read(document, owner=author.uri)
     return proven.judge(claim, author) if claim is not None else None
+
+
+def _judge_at_home(document: JsonObject, author: Actor) -> Verified[Proved] | None:
+    """As ``_judge``, for what its own origin shows: that need not prove itself by a key that has been changed since."""
+    try:
+        return _judge(document, author)
+    except WrongProof as error:
+        if error.reason in CHANGED_KEYS:
+            return None
+        raise
 
 
 def fetch_for(host: str, uri: str) -> tuple[Note, JsonObject]:

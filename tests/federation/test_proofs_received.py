@@ -324,6 +324,19 @@ def test_a_copy_that_proves_nothing_is_asked_of_its_origin(
     assert (video.account.uri, video.caption) == (grace.uri, "As it is")
 
 
+def test_what_its_origin_shows_may_be_signed_by_a_key_of_yesterday(
+    door: Door, grace: Person, frank: Person, server: Server
+) -> None:
+    """Her home changed its key and did not sign everything again. A proof that does not hold is refused there too."""
+    old, spoilt = signed(grace, grace.note("1"), name="home-0", by="old"), {**signed(grace, grace.note("2")), "content": "x"}
+    for note in (old, spoilt):
+        server.serve(note["id"], note)
+        assert door(frank.request(announce(frank, note["id"]))) == (202, "")
+    assert videos() == [old["id"]]
+    assert not ProvenDocument.objects.exists()
+    assert InboxItem.objects.order_by("pk").last().error == "wrong_proof: wrong proof"  # type: ignore[union-attr]
+
+
 # --- older forms ---
 
 
