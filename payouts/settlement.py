@@ -19,7 +19,8 @@ from payouts.algorithms import find
 from payouts.facts import PeriodClosed
 from payouts.ledger.entries import Draft, Entry
 from payouts.ledger.errors import LedgerError
-from payouts.ledger.money import AMOUNT_MAX, account, parse_amount
+from payouts.ledger.fields import is_text
+from payouts.ledger.money import AMOUNT_MAX, NAME, account, parse_amount
 from payouts.models import Period
 from payouts.periods import CampaignCharge
 from server.core import clock, facts
@@ -28,6 +29,7 @@ from server.core.errors import Conflict, Invalid, NotAllowed, TributaryError, Wr
 __all__ = ["CampaignCharge", "Unfunded", "approve_period", "close_period", "plan_period", "preview"]
 
 POOL = "ads"
+_is_name = is_text(NAME)
 
 
 class Unfunded(TributaryError):
@@ -54,7 +56,9 @@ def plan_period(
         raise WrongState("Close the other period first: what is left of it is carried into this one.")
     last = others.order_by("-closed_at", "-id").first()
     carry, carried_from = (last.carry, last.name) if last and last.carry else (0, "")
-    charges = [one for one in campaigns if one.amount > 0]
+    # In one order, whoever names them: the log does not depend on it.
+    charges = sorted((one for one in campaigns if one.amount > 0), key=lambda one: (one.campaign, one.advertiser))
+    _check_names(charges)
     _check_funded(charges, currency)
     amount = sum(one.amount for one in charges)
     if not 0 < amount + carry <= AMOUNT_MAX:
@@ -190,6 +194,15 @@ def _is_same_person(one: str, other: str) -> bool:
 
 def _name(period: Period) -> str:
     return periods.key_of(period.name, period.currency, period.pool)
+
+
+def _check_names(charges: Sequence[CampaignCharge]) -> None:
+    """An approved plan must be closed some day; a name that no entry may carry would stand in its way."""
+    for one in charges:
+        if not _is_name(one.campaign):
+            raise Invalid(f"The log has no room for a campaign called {one.campaign[:80]!r}.", field="campaigns")
+    if len({one.campaign for one in charges}) != len(charges):
+        raise Invalid("A campaign is charged once in a period.", field="campaigns")
 
 
 def _check_funded(charges: Sequence[CampaignCharge], currency: str) -> None:

@@ -63,6 +63,15 @@ def test_what_is_charged_was_metered(room: Room) -> None:
             settlement.plan_period(name=MONTH, currency="EUR", campaigns=[invented], by=FIRST)
 
 
+def test_a_plan_that_no_entry_could_say_is_refused_before_it_is_approved(room: Room) -> None:
+    room.fund()
+    room.watch()
+    spring = CampaignCharge("spring", "acme", 1_000 * UNIT, {"work-a": 1})
+    for charges in ([spring, spring], [CampaignCharge("Spring", "acme", 1_000 * UNIT, {"work-a": 1})]):
+        with nothing_changes(), pytest.raises(Invalid, match="campaign"):
+            settlement.plan_period(name=MONTH, currency="EUR", campaigns=charges, by=FIRST)
+
+
 @pytest.mark.parametrize("name", ["2026-13", "2026-02-30", "November", "2026-11.0", ""])
 def test_a_period_is_a_month_or_a_day(room: Room, name: str) -> None:
     room.fund()
