@@ -59,7 +59,7 @@ def settle(transactional_db: None, tmp_path: Path) -> Settle:
 
 @pytest.mark.slow
 def test_a_month_is_settled_alike_wherever_it_is_settled(settle: Settle) -> None:
-    """The golden file is one for for SQLite and PostgreSQL; both parts of the tests run this."""
+    """The golden file is one for SQLite and PostgreSQL; both parts of the tests run this."""
     places = [
         {"seed": "as they come", "PYTHONHASHSEED": "0", "LC_ALL": "C", "TZ": "UTC"},
         {"seed": "another order", "PYTHONHASHSEED": "random", "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu"},
