@@ -29,6 +29,7 @@ INTEGER_DIGITS_MAX: Final = 16
 # Less than any text has, whatever is added to it.
 _NEVER: Final = -(2**63)
 
+
 def _refuse(value: Any) -> None:
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
