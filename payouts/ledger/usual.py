@@ -85,8 +85,8 @@ def _shape(type_name: str) -> _Shape:
         assert form is not None
         pattern = '"[1-9][0-9]{0,17}"' if member == "amount" else form.pattern
         members.append(f'"{member}":{_group(member, pattern) if member in _READ else pattern}')
-        if not form.whole:
-            rest.append((member, check))
+        if form.rest is not None:
+            rest.append((member, form.rest))
     postings = [rf'\["{name}#(?P=currency)/6","{"-" * (sign < 0)}(?P=amount)"\]' for name, sign in POSTINGS[type_name]]
     expression = re.compile(
         rf'\],"at":"({TIME})","body":\{{{",".join(members)}\}},"id":"([0-9a-f]{{32}})","index":([0-9]+),'
