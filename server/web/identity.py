@@ -12,7 +12,7 @@ from server.accounts import moving
 from server.accounts.models import Account
 from server.core import canonical
 from server.core.errors import Invalid, TributaryError
-from server.identity import custody, queries
+from server.identity import actions, custody, keylog, queries
 from server.identity.offer import Offer
 from server.web import offline_page, reminders
 from server.web.answers import done, door
@@ -128,6 +128,20 @@ def bring(request: HttpRequest, viewer: Account) -> HttpResponse:
                 },
             )
     return render(request, "me/bring.html", {"form": form}, status=422 if form.is_bound else 200)
+
+
+@require_POST
+@door
+@needs_account
+def bring_log(request: HttpRequest, viewer: Account) -> HttpResponse:
+    """The key log as the owner's recovery tool has continued it. It proves itself; this door only says whose it must be."""
+    sent = request.FILES.get("log")
+    if sent is None or not viewer.scid:
+        raise Invalid("Choose the key log that your recovery tool saved.", field="log")
+    before = queries.by_scid(viewer.scid).head_number
+    kept = actions.accept_log(data=sent.read(keylog.SOFT.bytes_max + 1), requested=viewer.scid)
+    said = "Taken over. Your key log has a new entry." if kept.head_number > before else "This key log is known already."
+    return done(request, to=reverse("identity"), say=said)
 
 
 @require_POST

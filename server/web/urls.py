@@ -82,6 +82,7 @@ urlpatterns = [
     path("identity/tool", identity.tool, name="identity_tool"),
     path("identity/tool/offline", identity.offline_tool, name="offline_tool"),
     path("settings/identity/bring", identity.bring, name="bring_identity"),
+    path("settings/identity/log", identity.bring_log, name="bring_log"),
     path("settings/identity/arrive", identity.arrive, name="arrive_identity"),
     path("settings/aliases", aliases.listed, name="aliases"),
     path("settings/identity/leave", identity.leave, name="leave_home"),

@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
 from payouts import agreements, instance_keys, offers
 from payouts.ledger import canonical as ledger_canonical
@@ -17,6 +19,7 @@ from server.identity.models import CustodyKey, HomeOffer, Identity, KeyLogLine
 from tests.server.calls import Api
 from tests.server.owners import Owner, owner_of
 from tests.server.test_pages_money import earned, staff
+from tests.server.test_pages_watch import signed_in
 from tests.world import World
 
 pytestmark = pytest.mark.django_db
@@ -142,6 +145,39 @@ def test_recovery_with_the_servers_help_never_evicts_the_owner(world: World) -> 
     assert back.head.key_index == 0
     assert len(back.head.parameters.next_key_hashes) == 1
     assert keylog.read(back.head.entry.state).user.multikey == keylog.multikey_of(mnemonic.user_key(alice.seed, 0))
+
+
+def test_what_the_recovery_tool_signed_is_taken_in_by_its_home(world: World) -> None:
+    alice = owner_of(world.alice)
+    alice.take()
+    longer = owner.recover(queries.log_of(identity_of(alice)), seed=alice.seed, now=clock.now(), loopback=True)
+    client, charlie = signed_in(world.alice), signed_in(world.charlie)
+
+    def send(who: Client, data: bytes) -> int:
+        return who.post("/settings/identity/log", {"log": SimpleUploadedFile("did.jsonl", data)}).status_code
+
+    assert send(charlie, longer.data) == 422
+    assert send(client, longer.data[:-20]) == 422
+    assert client.post("/settings/identity/log").status_code == 422
+    assert identity_of(alice).head_number == 2
+    assert send(client, longer.data) == 302
+    assert identity_of(alice).head_version_id == longer.head.entry.version_id
+    assert send(client, longer.data) == 302
+    # What is shorter than the pin says nothing new, and is refused by its name.
+    assert send(client, b"".join(longer.data.splitlines(keepends=True)[:2])) in (409, 422)
+    assert identity_of(alice).head_number == 3
+
+
+def test_a_move_from_a_file_reaches_the_new_home(world: World) -> None:
+    _, data, grant, _ = moved_by_the_owner(world)
+    body = json.dumps({"log": data.decode().splitlines(), "grant": grant}).encode()
+    bob, charlie = signed_in(world.bob), signed_in(world.charlie)
+    file = {"move": SimpleUploadedFile("move.json", body)}
+    assert charlie.post("/settings/identity/arrive", file).status_code == 404
+    assert bob.post("/settings/identity/arrive").status_code == 422
+    assert bob.post("/settings/identity/arrive", {"move": SimpleUploadedFile("move.json", body)}).status_code == 302
+    world.bob.refresh_from_db()
+    assert world.bob.scid == world.alice.scid
 
 
 def test_an_owner_without_recovery_gets_no_help(world: World) -> None:

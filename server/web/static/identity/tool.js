@@ -217,6 +217,7 @@ const kit = JSON.parse(document.getElementById("kit")?.textContent ?? "null");
 if (kit !== null) {
   part("kit").hidden = false;
   part("kit-name").textContent = `@${kit.handle}`;
+  part("kit-scid").textContent = kit.scid;
   on("unlock", async (form) => {
     const { words } = await unlock(kit.keyFile, field(form, "password").value);
     field(form, "password").value = "";
