@@ -20,6 +20,7 @@ from server.moderation import actions as moderation
 from server.moderation.audited_admin import StaffAdmin
 from server.moderation.models import AuditEntry, DomainBlock, Report
 from server.moderation.staff_display import raw, when
+from server.portability.models import Archive, Held, Import, Replica
 from server.videos import actions as videos
 from server.videos.models import Comment, Upload, Video
 from tests.world import PASSWORD, World, published
@@ -121,6 +122,10 @@ def _everything(world: World) -> list[Model]:
     SeenSignature.objects.create(digest="a" * 64, expires_at=clock.now())
     Tombstone.objects.create(uri="https://peer.example/gone")
     DomainBlock.objects.create(domain="bad.example")
+    Archive.objects.create(account=world.alice, kind="daily")
+    Import.objects.create(account=world.alice, filename="a.tar")
+    Replica.objects.create(account=world.alice, origin="https://friends.example")
+    Held.objects.create(scid="Qm", manifest_sha256="a" * 64, seq=1, bytes_total=1)
     entry = AuditEntry.objects.create(action="test", target="nothing", detail={"a": 1})
     return [video, comment, report, entry, _task(), _delivery(world), _item(world), world.alice, world.dora]
 
@@ -281,6 +286,12 @@ ACTIONS: list[tuple[str, str, Callable[[World], Model], Callable[[Any], bool]]] 
     ),
     ("try_again", "retry_task", lambda w: _task(), lambda t: t.dead_at is None and t.attempts == 0),
     ("forget", "forget_task", lambda w: _task(), lambda t: t is None),
+    (
+        "forget_copy",
+        "forget_copy",
+        lambda w: Held.objects.create(scid="Qm", manifest_sha256="a" * 64, seq=1, bytes_total=1),
+        lambda h: h is None,
+    ),
     ("try_again_now", "retry_delivery", _delivery, lambda d: d.state == "waiting" and d.expires_at > clock.now()),
     ("give_up", "abandon_delivery", lambda w: _delivery(w, "waiting"), lambda d: d.state == "dead"),
     ("handle_again", "rerun_inbox_item", _item, lambda i: i.state == "received" and i.error == ""),

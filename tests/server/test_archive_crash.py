@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,9 @@ def instance(tmp_path: Path) -> Archives:
 
 
 def judged(path: Path) -> verify.Verdict:
+    # The instance's clock is ahead of ours by now.
     with path.open("rb") as file:
-        return verify.verify(file, now=datetime.now(UTC), bytes_max=path.stat().st_size)
+        return verify.verify(file, now=datetime.now(UTC) + timedelta(hours=2), bytes_max=path.stat().st_size)
 
 
 @pytest.mark.parametrize("point", ["file 0", "file 4", "in a file", "before the signature", "after the signature"])

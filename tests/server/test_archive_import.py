@@ -263,7 +263,7 @@ def test_a_home_that_is_gone_is_not_believed_without_the_owner(world: World, set
     good = requests.make("ArchiveApproval", log=log, about=digest, key=user, now=datetime.now(UTC))
     for approval, code in [
         ({**good, "manifest": "0" * 64}, "not_the_owner"),
-        (requests.make("ArchiveApproval", log=log, about=digest, key=identity_actions._open(keys_of_eve()), now=datetime.now(UTC)), "not_the_owner"),
+        (requests.make("ArchiveApproval", log=log, about=digest, key=identity_actions.open_key(keys_of_eve()), now=datetime.now(UTC)), "not_the_owner"),
         (good, ""),
     ]:  # fmt: skip
         one = incoming.announce(

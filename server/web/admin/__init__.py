@@ -6,9 +6,9 @@ They stand here because each act is written into moderation's audit trail, and a
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 
-from server.web.admin import identities, ledgers, moderation, payouts, people, programs, sponsors, videos, work
+from server.web.admin import archives, identities, ledgers, moderation, payouts, people, programs, sponsors, videos, work
 
-__all__ = ["identities", "ledgers", "moderation", "payouts", "people", "programs", "sponsors", "videos", "work"]
+__all__ = ["archives", "identities", "ledgers", "moderation", "payouts", "people", "programs", "sponsors", "videos", "work"]
 
 admin.site.site_header = "Tributary staff"
 admin.site.site_title = "Tributary staff"
