@@ -45,7 +45,7 @@ def prepare(*, identity: Identity, wanted: OwnerKeys) -> dict[str, Any]:
     Raises Invalid for keys that are none, Conflict for keys already in use, WrongState when this server cannot sign it.
     """
     log = queries.log_of(identity)
-    signer = _signer(identity, log)
+    signer = actions.open_key(_held(identity, log))
     _check_keys(log, wanted)
     next_keys = [wanted.paper_key_hash]
     CustodyKey.objects.filter(identity=identity, role=CUSTODIAN).exclude(public=keylog.multikey_of(signer)).delete()
@@ -73,9 +73,13 @@ def finish(*, identity: Identity, entry: Mapping[str, Any], possession: Mapping[
     """
     identity = Identity.objects.select_for_update().get(scid=identity.scid)
     log = queries.log_of(identity)
-    signer = _signer(identity, log)
+    key = _held(identity, log)
+    signer = actions.open_key(key)
     document = _check_entry(identity, log, entry, signer)
     _check_possession(entry, possession, document)
+    if not CustodyKey.objects.filter(pk=key.pk, signed_at=None).update(signed_at=clock.now()):
+        # A second entry signed by one key would fork the log.
+        raise WrongState("The next key of this log has signed a move.")
     longer = keylog.extend(
         log, keylog.sign_entry(entry, key=signer, created=clock.now()), now=clock.now(), loopback=settings.ALLOW_LOOPBACK
     )
@@ -92,13 +96,13 @@ def can_help(identity: Identity) -> bool:
     return identity.is_home and CustodyKey.objects.filter(identity=identity, role__in=["root", CUSTODIAN]).exists()
 
 
-def _signer(identity: Identity, log: PolicyLog) -> SigningKey:
+def _held(identity: Identity, log: PolicyLog) -> CustodyKey:
     """The key held here that ``log`` waits for: the root key under server custody, else the one for recovery."""
     role = "root" if log.custody == "server" else CUSTODIAN
     if identity.is_home:
         for held in CustodyKey.objects.filter(identity=identity, role=role).order_by("id"):
             if keylog.key_hash(held.public) in log.head.parameters.next_key_hashes:
-                return actions.open_key(held)
+                return held
     raise WrongState("The next key of this identity is not held here. Use your recovery kit.")
 
 

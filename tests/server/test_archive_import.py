@@ -16,7 +16,7 @@ from django.conf import settings as conf
 from server.accounts import actions as accounts
 from server.accounts.models import Account, Block, Follow, Mute, WaitingRelation
 from server.accounts.remote import RemoteProfile
-from server.core import keys, storage, worker
+from server.core import clock, keys, storage, worker
 from server.core.errors import Conflict, NotFound, TooLarge, WrongState
 from server.core.models import Task
 from server.identity import actions as identity_actions
@@ -95,8 +95,10 @@ def moved(world: World, settings: Any, *, kind: str = "demand", change: Callable
     offer = identity_actions.offer_home(
         scid=scid, handle=new.handle, actor_uri=new.uri, home_key=new.keys.get(name="home-1").public
     )
-    log, grant = identity_actions.sign_move(identity=identities.by_scid(scid), offer=offer)
-    identity_actions.arrive(data=log.data, grant=grant)
+    # What she signed at the old home was signed before she left: the log counts whole seconds.
+    with clock.moved(timedelta(seconds=2)):
+        log, grant = identity_actions.sign_move(identity=identities.by_scid(scid), offer=offer)
+        identity_actions.arrive(data=log.data, grant=grant)
     Account.objects.filter(pk=new.pk).update(scid=scid)
     new.refresh_from_db()
     # The old home is gone, and nothing of its disk is here.
