@@ -37,7 +37,7 @@ def bring(*, account: Account, by: Account, named: str, log: bytes | None = None
     identity = _find(scid)
     if named and not _is_named(identity, named):
         raise Invalid("The log belongs to another identity than the one you named.", field="log")
-    if identity.is_home:
+    if Account.objects.filter(scid=identity.scid, domain="").exists() and identity.is_home:
         raise Conflict("This identity lives here already.")
     if account.moved_to_id is not None and account.scid != identity.scid:
         raise Conflict("Another identity has moved away from this account.")
@@ -50,7 +50,9 @@ def bring(*, account: Account, by: Account, named: str, log: bytes | None = None
     with transaction.atomic():
         account = Account.objects.select_for_update().get(pk=account.pk)
         names = [*account.also_known_as, *(name for name in document.prior if _is_actor(name)), document.actor]
-        account.also_known_as = list(dict.fromkeys(names))[-limits.ALIASES_COUNT_MAX :]
+        # On a domain of her own the old address is the new one.
+        others = dict.fromkeys(name for name in names if name != account.uri)
+        account.also_known_as = list(others)[-limits.ALIASES_COUNT_MAX :]
         account.save(update_fields=["also_known_as"])
         return identities.offer_home(
             scid=identity.scid, handle=account.handle, actor_uri=account.uri, home_key=account.keys.get(name="home-1").public

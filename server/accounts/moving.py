@@ -11,16 +11,18 @@ from server.accounts import actions, queries
 from server.accounts.facts import AccountArrived, AccountMoved, AccountUpdated
 from server.accounts.following import check_may_act, repoint_follows
 from server.accounts.models import Account
-from server.core import canonical, clock, facts, hosts, limits
+from server.core import canonical, clock, facts, hosts, keys, limits
 from server.core.errors import Conflict, Invalid, NotAllowed, NotFound, WrongState
 from server.identity import actions as identities
+from server.identity import moverequests, resolver, statements
 from server.identity import queries as identity_queries
-from server.identity import resolver, statements
 from server.identity.facts import HomeMoved
 from server.identity.models import CustodyKey, Identity
 from server.identity.offer import Offer
 
 MOVE_BYTES_MAX = 512 * limits.KIB
+# The entry before the move, and the one of the move.
+LIVED_HERE_BEFORE = 2
 
 
 def give_identity(*, account: Account) -> str:
@@ -188,6 +190,26 @@ def receive_move(*, handle: str, body: bytes) -> Account:
         if former:
             facts.record(AccountArrived(account_id=account.pk, old_uri=former[-1]))
     return account
+
+
+@transaction.atomic
+def take_actor_key(*, account: Account, pem: bytes) -> None:
+    """The RSA key that ``account`` had on another server under this very address, out of its archive.
+
+    For a domain of one's own: the address and the key stay, so whoever followed her notices nothing, and no Move is needed. Only
+    where the identity's log names this address as the account it had before. Raises WrongState, BadMoveRequests.
+    """
+    identity = Identity.objects.filter(scid=account.scid, is_home=True).first()
+    documents = identity_queries.documents(identity) if identity is not None else []
+    if len([document for document in documents if document.actor == account.uri]) < LIVED_HERE_BEFORE:
+        raise WrongState("The identity of this account has not lived at this address before.")
+    key = moverequests.load_actor_key(pem)
+    held = account.keys.select_for_update().get(name="main-key")
+    pair = keys.rsa_pair(key)
+    held.public, held.private_sealed = pair.public, pair.private_sealed
+    held.save(update_fields=["public", "private_sealed"])
+    account.updated_at = clock.now()
+    account.save(update_fields=["updated_at"])
 
 
 def note_left(fact: HomeMoved) -> None:

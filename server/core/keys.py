@@ -44,7 +44,11 @@ def unseal(sealed: bytes) -> bytes:
 
 def make_rsa() -> KeyPair:
     """A new RSA-2048 pair, for HTTP signatures that every server knows."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=limits.RSA_BITS_MIN)
+    return rsa_pair(rsa.generate_private_key(public_exponent=65537, key_size=limits.RSA_BITS_MIN))
+
+
+def rsa_pair(key: rsa.RSAPrivateKey) -> KeyPair:
+    """An RSA key that somebody has already."""
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return KeyPair("rsa", public.decode(), seal(private))

@@ -100,6 +100,11 @@ def document_naming(identity: Identity, actor_uri: str) -> Document | None:
     return None
 
 
+def documents(identity: Identity) -> list[Document]:
+    """What each entry says about the identity, oldest first."""
+    return [keylog.document.read(version.entry.state) for version in log_of(identity).versions]
+
+
 def former_actor(identity: Identity) -> str:
     """The actor at the home before this one; empty for an identity that began here."""
     prior = document_of(identity).prior
