@@ -6,7 +6,10 @@ import json
 import sys
 
 NAMES = {
-    "identity": "key logs verified, beside PyPI did-webvh; a hostile log refused; an archive made and imported, beside a copy",
+    "identity": (
+        "key logs verified, beside PyPI did-webvh; a hostile log refused; an archive made and imported, beside a copy; "
+        "back from a dead home"
+    ),
     "ledger": "append, proofs, witness, statements, a mirror of a million entries",
     "start": "a second start of the embedded server until /readyz answers",
     "work": "background tasks a second on one worker, beside the bare rows",

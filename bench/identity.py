@@ -12,6 +12,7 @@ from typing import Any
 from nacl.signing import SigningKey
 
 from bench import Measurement, archive, at_most
+from bench.recovery import recover_dead_home
 from server.core import canonical
 from server.identity import keylog
 from server.identity.keylog import HARD, SOFT, KeyLogError
@@ -30,8 +31,8 @@ NOW = START + timedelta(days=365)
 
 
 def measure() -> list[Measurement]:
-    """The rows of the identity's key log, and those of the archive."""
-    return [verify_many(), refuse_hostile(), *archive.measure()]
+    """The rows of the identity: its key log, its archive, and coming back from a dead home."""
+    return [verify_many(), refuse_hostile(), *archive.measure(), recover_dead_home()]
 
 
 def verify_many() -> Measurement:

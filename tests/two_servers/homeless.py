@@ -67,8 +67,8 @@ def _is_silent(instance: Instance) -> bool:
     return False
 
 
-def come_back(person: Person, kit: Kit) -> dict[str, Any]:
-    """Find the log, sign with the words, arrive: only what is in the kit is used. Returns what the new home says of her."""
+def sign_arrival(person: Person, kit: Kit) -> bytes:
+    """Find the log and sign with the words: only what is in the kit is used. Nothing has moved after it."""
     found = person.api("POST", "/me/identity/bring", {"named": kit.scid})
     log = keylog.verify_policy(
         "".join(f"{line}\n" for line in found["log"]).encode(), now=datetime.now(UTC), caps=keylog.HARD, requested=kit.scid,
@@ -76,7 +76,12 @@ def come_back(person: Person, kit: Kit) -> dict[str, Any]:
     )  # fmt: skip
     offer = read_offer(found["offer"], loopback=True)
     moved, grant = owner.move(log, seed=kit.seed, offer=offer, now=datetime.now(UTC).replace(microsecond=0), loopback=True)
-    body = json.dumps({"log": moved.data.decode().splitlines(), "grant": grant}).encode()
+    return json.dumps({"log": moved.data.decode().splitlines(), "grant": grant}).encode()
+
+
+def come_back(person: Person, kit: Kit) -> dict[str, Any]:
+    """Sign and arrive. Returns what the new home says of her."""
+    body = sign_arrival(person, kit)
     answer = person.request("POST", f"/users/{person.handle}/move", body, **{"Content-Type": "application/json"})
     if answer.status != 200:
         raise Failed(f"the new home did not take her: {answer.status} {answer.body[:500]!r}")
