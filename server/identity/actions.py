@@ -160,7 +160,10 @@ def sign_move(*, identity: Identity, offer: Offer) -> tuple[PolicyLog, dict[str,
 @transaction.atomic
 def leave_home(*, identity: Identity, data: bytes) -> Identity:
     """The new home has taken ``identity``: keep the log that says so, destroy the keys held here. Records HomeMoved."""
-    kept = accept_log(data=data, requested=identity.scid)
+    kept = Identity.objects.select_for_update().get(pk=identity.pk)
+    if kept.is_home:
+        kept = accept_log(data=data, requested=identity.scid)
+    # Else the new home was quicker: it has brought us the log already, with an entry more.
     if kept.is_home:
         raise WrongState("The log still names this instance as the home.")
     CustodyKey.objects.filter(identity=kept).delete()
