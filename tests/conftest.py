@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import shutil
 import uuid
 from typing import Any
 
@@ -29,8 +30,13 @@ def _plain_static_names(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_ledger(settings: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The ledger's files belong to the database, which a test leaves empty."""
-    settings.LEDGER_DIR = tmp_path_factory.getbasetemp() / f"ledger-{uuid.uuid4().hex}"
+    """The ledger's files, and its keys beside the database, belong to the database, which a test leaves empty."""
+    folder = tmp_path_factory.getbasetemp() / f"ledger-{uuid.uuid4().hex}"
+    settings.LEDGER_DIR = folder / "ledger"
+    shared, settings.SECRETS_DIR = settings.SECRETS_DIR, folder / "secrets"
+    settings.SECRETS_DIR.mkdir(mode=0o700, parents=True)
+    for name in ("secret_key", "sealing_key"):
+        shutil.copy(shared / name, settings.SECRETS_DIR)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
