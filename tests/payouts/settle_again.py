@@ -57,7 +57,7 @@ def rows() -> list[tuple[Any, ...]]:
     """What was watched: (day, work, creator, how long, why not), and beside which slots."""
     found: list[tuple[Any, ...]] = []
     for number, (work, creator) in enumerate(WORKS.items()):
-        for view in range(3 + number):
+        for view in range(2 + number % 3):
             day = date(2026, 11, 1 + (7 * number + view) % 30)
             found.append((day, work, person(creator).scid, 5_000 + 111 * view, "" if view % 4 else "too_short"))
             for campaign, _, _ in CAMPAIGNS[: 1 + view % 3]:

@@ -21,17 +21,14 @@ Settle = Callable[..., dict[str, Any]]
 
 
 def make_locale(folder: Path, name: str) -> None:
-    """A locale of the C library of its own, so that the test does not rest on what is installed."""
-    program = shutil.which("localedef")
-    assert program, "localedef not found: apt-get install locales"
-    subprocess.run([program, "-i", name, "-f", "UTF-8", "--no-archive", str(folder / f"{name}.UTF-8")], check=True)
+    """A locale of the C library of its own, from the sources in Debian's package ``locales``: it need not be generated."""
+    subprocess.run(["localedef", "-i", name, "-f", "UTF-8", "--no-archive", str(folder / f"{name}.UTF-8")], check=True)
 
 
 @pytest.fixture
 def settle(transactional_db: None, tmp_path: Path) -> Settle:
     """Settle the month in a process of its own, with a data directory of its own and a database as the tests have it."""
-    for name in ("tr_TR", "de_DE"):
-        make_locale(tmp_path, name)
+    make_locale(tmp_path, "tr_TR")
 
     def run(seed: str, **around: str) -> dict[str, Any]:
         data = tmp_path / f"data {len(list(tmp_path.iterdir()))}"
@@ -61,18 +58,16 @@ def settle(transactional_db: None, tmp_path: Path) -> Settle:
 def test_a_month_is_settled_alike_wherever_it_is_settled(settle: Settle) -> None:
     """The golden file is one for SQLite and PostgreSQL; both parts of the tests run this."""
     places = [
-        {"seed": "as they come", "PYTHONHASHSEED": "0", "LC_ALL": "C", "TZ": "UTC"},
-        {"seed": "another order", "PYTHONHASHSEED": "random", "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu"},
-        {"seed": "a third", "PYTHONHASHSEED": "4711", "LC_ALL": "de_DE.UTF-8", "TZ": "America/St_Johns"},
+        {"seed": "one order", "PYTHONHASHSEED": "random", "LC_ALL": "C", "TZ": "America/St_Johns"},
+        {"seed": "another", "PYTHONHASHSEED": "4711", "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu"},
     ]
     found = [settle(**place) for place in places]
     around = [one["around"] for one in found]
     # The places are really different ones.
     assert len({one["hash"] for one in around}) == len(places)
-    assert [one["language"] for one in around[:1]] == ["C"]
+    assert around[0]["language"] == "C"
     assert "tr_TR" in around[1]["language"]
-    assert "de_DE" in around[2]["language"]
-    assert [one["zone"] for one in around] == ["+0000", "+0530", "-0330"]
+    assert [one["zone"] for one in around] == ["-0330", "+0530"]
     assert {one["vendor"] for one in around} == {connection.vendor}
     golden = json.loads(GOLDEN.read_text())
     assert [one["told"] for one in found] == [golden] * len(places)
