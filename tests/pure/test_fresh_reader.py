@@ -23,6 +23,7 @@ ELSEWHERE = {
     "covers": "rule V17 is about posts",
     "evidence": "a proof about two logs, no document of one",
     "fork-evidence": "one of them, byte for byte",
+    "key-files": "a file of the recovery tool, read with its password",
     "head-chains": "heads of outboxes are about posts",
     "heads": "heads of outboxes are about posts",
     "outbox-head": "one of them, byte for byte",
