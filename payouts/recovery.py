@@ -14,7 +14,6 @@ from itertools import islice
 from payouts import instance_keys, log, splits, standing, store, witnesses
 from payouts.admission import BLOBS
 from payouts.algorithms import find
-from payouts.ledger import canonical
 from payouts.ledger.checkpoint import SignedCheckpoint, open_checkpoint
 from payouts.ledger.entries import Entry, parse_entry
 from payouts.ledger.errors import LedgerError
@@ -25,6 +24,7 @@ from payouts.ledger.tiles import read_entries
 from payouts.ledger.witness import OK
 from payouts.models import LogEntry, SignedHead
 from payouts.peers import HttpTiles
+from payouts.reexecution import read_blob
 from payouts.store import DiskTiles, HeadCell
 from payouts.witnesses import Door
 from server.core import http, limits
@@ -155,8 +155,7 @@ def _fetch_blobs(base: str, entries: list[bytes]) -> Iterator[str]:
 
 def _remake_lines(close: Entry, inputs: bytes) -> None:
     """The lines of the accruals of a close follow from its inputs: nobody needs to have kept them."""
-    document = canonical.decode(inputs, bytes_max=limits.MIRROR_BLOB_BYTES_MAX)
-    for blob in splits.share_period(document, find(close.body["algorithm"])).blobs.values():
+    for blob in splits.share_period(read_blob(inputs), find(close.body["algorithm"])).blobs.values():
         store.put_blob(blob, public=True)
 
 

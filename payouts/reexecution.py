@@ -20,6 +20,8 @@ from payouts.refusals import CloseDiffers, InputsDiffer, PayeeDiffers
 from payouts.splits import PeriodShares, close_drafts, settlement_agreement, share_period
 
 INPUT_BYTES_MAX: Final = 64 * 1024 * 1024
+# Of quotes, commas and opening brackets. A row of inputs has 19 in 120 bytes, so that the bytes come to their limit first.
+INPUT_MARKS_MAX: Final = 12_000_000
 INPUT_MEMBERS: Final = frozenset({
     "period", "currency", "pool", "campaigns", "impressions", "works", "agreements", "operating_cost", "carry",
 })  # fmt: skip
@@ -86,8 +88,14 @@ def reexecute(close: Close, *, beacon: bytes, works_max: int) -> Result:
     return Result(shares.blobs, works, sampled)
 
 
+def read_blob(data: bytes) -> Any:
+    """The JSON in a blob that another server shows. Raises the errors of canonical.check_marks and canonical.decode."""
+    canonical.check_marks(data, marks_max=INPUT_MARKS_MAX)
+    return canonical.decode(data, bytes_max=INPUT_BYTES_MAX)
+
+
 def _read_inputs(close: Close) -> Mapping[str, Any]:
-    document = canonical.decode(close.inputs, bytes_max=INPUT_BYTES_MAX)
+    document = read_blob(close.inputs)
     if type(document) is not dict or document.keys() != INPUT_MEMBERS:
         raise InputsDiffer("the inputs do not have the members they must have")
     body = close.entry.body
@@ -141,7 +149,7 @@ def _check_sample(close: Close, document: Mapping[str, Any], beacon: bytes, work
     """Stage A, by sample: watch time and impressions of works are those that the meter published."""
     if close.works is None:
         return len(document["works"]), 0
-    rows = canonical.decode(close.works, bytes_max=INPUT_BYTES_MAX)
+    rows = read_blob(close.works)
     if type(rows) is not list or not all(type(row) is list and len(row) == 4 for row in rows):  # noqa: PLR2004 - as published
         raise InputsDiffer("the works of the meter are no list of four members each")
     published = {str(row[0]): (row[2], row[3]) for row in rows}

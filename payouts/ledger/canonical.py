@@ -25,6 +25,8 @@ from payouts.ledger.errors import (
 DEPTH_MAX: Final = 6
 INTEGER_MAX: Final = 2**53 - 1
 INTEGER_DIGITS_MAX: Final = 16
+# A text has no more values than these, and one: a string has quotes, a list or object its bracket, each further value a comma.
+_MARKS: Final = (b'"', b",", b"[", b"{")
 
 # Less than any text has, whatever is added to it.
 _NEVER: Final = -(2**63)
@@ -78,6 +80,15 @@ def decode(data: bytes, *, bytes_max: int) -> Any:
         _parse(text, _DECODER_NAMING_DUPLICATES)
         raise NotCanonical
     return value
+
+
+def check_marks(data: bytes, *, marks_max: int) -> None:
+    """See how many values a text may hold before it is taken apart: values can take thirty times the memory of their text.
+
+    Raises TooLarge for more quotes, commas, ``[`` and ``{`` than ``marks_max``.
+    """
+    if sum(map(data.count, _MARKS)) > marks_max:
+        raise TooLarge(f"more than {marks_max} quotes, commas and opening brackets")
 
 
 def _length(value: Any, levels: int) -> int:

@@ -18,7 +18,6 @@ from payouts.ledger.errors import (
     LedgerError,
     MalformedStatement,
     RangesUnsorted,
-    TooLarge,
 )
 from payouts.ledger.fields import (
     VERSION,
@@ -47,7 +46,6 @@ AGREEMENTS_MAX: Final = 1_000
 # Of quotes, commas and opening brackets; a file of nothing else would take a hundred times its size in memory. Proofs have one
 # for 15 bytes, so that no statement comes near.
 MARKS_MAX: Final = 3_000_000
-_MARKS: Final = (b'"', b",", b"[", b"{")
 
 # A member ``entries``, a list that is not empty -> the bytes of each. Raises BadBase64.
 DecodeRun = Callable[[list[Any]], Iterable[bytes]]
@@ -92,10 +90,12 @@ class Statement:
 def parse_statement(data: bytes) -> Statement:
     """The statement in a file's bytes.
 
-    Raises StatementDamaged, AccountLeafMissing, RangesUnsorted, MalformedStatement and the errors of canonical.decode, of members
-    and of base64.
+    Raises StatementDamaged, AccountLeafMissing, RangesUnsorted, MalformedStatement and the errors of canonical.check_marks, of
+    canonical.decode, of members and of base64.
     """
-    document, decode_run = _read_document(container.unpack(data))
+    text = container.unpack(data)
+    canonical.check_marks(text, marks_max=MARKS_MAX)
+    document, decode_run = _read_document(text)
     check_members(document, MEMBERS, "statement")
     check_version(document)
     lines, debtors, policy = document["identity"], document["debtors"], document["policy"]
@@ -121,8 +121,6 @@ def _read_document(text: bytes) -> tuple[Any, DecodeRun]:
     Nearly all of a statement is the base64 of entries, which has its own strict check. So these lists are cut out before the JSON
     is read, and their numbers stand in their places. Where that does not give JSON, the text is read as it is, for the reason.
     """
-    if sum(map(text.count, _MARKS)) > MARKS_MAX:
-        raise TooLarge("more texts, lists and objects than any statement has")
     pieces, kept, done = text.split(b'"'), list[bytes](), 0
     runs: list[list[bytes]] = []
     for place in [place for place, piece in enumerate(pieces) if piece == b"entries"]:

@@ -11,12 +11,13 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from payouts import agreements, audit, cosigning, instance_keys, judging, mirror, peers, store
+from payouts import agreements, audit, cosigning, instance_keys, judging, mirror, peers, reexecution, store
 from payouts.agreement import parse_agreement
 from payouts.dispute_document import check_dispute
 from payouts.ledger import canonical
 from payouts.ledger.checkpoint import CHECKPOINT_BYTES_MAX, cosign, open_checkpoint
 from payouts.ledger.entries import Draft, parse_entry
+from payouts.ledger.errors import TooLarge
 from payouts.ledger.multikey import multikey_bytes
 from payouts.ledger.note import COSIGNATURE, Signer
 from payouts.mirror_files import MirrorFiles, name_of
@@ -153,6 +154,19 @@ def test_a_close_that_shares_out_less_than_it_says_is_disputed(neighbour: Neighb
     play(neighbour, drafts=other_place)
     (verdict,) = audited(neighbour).closes
     assert (verdict.rule, verdict.reason) == ("close-differs", "postings")
+
+
+def test_inputs_of_more_values_than_fit_into_memory_are_disputed(neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(neighbour)
+    monkeypatch.setattr(reexecution, "INPUT_MARKS_MAX", 20)
+    (verdict,) = audited(neighbour).closes
+    assert (verdict.rule, verdict.reason.partition(":")[0]) == ("inputs-differ", "too_large")
+
+
+@pytest.mark.parametrize("text", [b"[],", b'"",', b'{"":0},'])
+def test_a_blob_of_marks_alone_is_refused_before_it_is_taken_apart(text: bytes) -> None:
+    with pytest.raises(TooLarge, match="more than 12000000 quotes"):
+        reexecution.read_blob(text * (reexecution.INPUT_BYTES_MAX // len(text)))
 
 
 def test_inputs_that_are_not_shown_are_waited_for(neighbour: Neighbour) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from payouts import accounts_root, checks, cosigning, instance_keys, log, peers, recovery, standing, store, witnesses
+from payouts import accounts_root, checks, cosigning, instance_keys, log, peers, recovery, reexecution, standing, store, witnesses
 from payouts.ledger.checkpoint import Checkpoint, sign_checkpoint
 from payouts.ledger.entries import Draft, parse_entry
 from payouts.models import Acceptance, AccountHead, Agreement, Balance, EntryOfAccount, LogEntry, Period, SignedHead, Witness
@@ -247,3 +247,25 @@ def test_blobs_come_back_too_and_missing_ones_are_named(mirror: Mirror, room: Ro
     assert done.blobs_missing == (gone,)
     back = {path.name for path in (store.folder() / "1" / "blob").rglob("*") if path.is_file()}
     assert back == blobs - {gone}
+
+
+def test_a_blob_of_more_values_than_fit_into_memory_is_refused(
+    mirror: Mirror, room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    followed_by(mirror)
+    kept = keep(tmp_path)
+    room.month()
+    cosigning.push_head()
+    mirror.take_copy()
+    size = store.read_head().size
+    put_old_folder(kept)
+    put_old_database(1)
+    forget_machine()
+    with monkeypatch.context() as narrow:
+        narrow.setattr(reexecution, "INPUT_MARKS_MAX", 20)
+        assert recovery.recover() is None
+    assert [record.error.partition(":")[0] for record in caplog.records if "refused" in record.message] == ["too_large"]
+    assert store.read_head().size == 1
+    done = recovery.recover()
+    assert done is not None
+    assert done.size == size
