@@ -119,7 +119,8 @@ def _read_document(text: bytes) -> tuple[Any, DecodeRun]:
     """The JSON of a statement, and what gives the entries that a member ``entries`` stands for.
 
     Nearly all of a statement is the base64 of entries, which has its own strict check. So these lists are cut out before the JSON
-    is read, and their numbers stand in their places. Where that does not give JSON, the text is read as it is, for the reason.
+    is read, and their numbers stand in their places. Where that gives no JSON, or one is no base64, the text is read as it is,
+    for the reason that comes first.
     """
     pieces, kept, done = text.split(b'"'), list[bytes](), 0
     runs: list[list[bytes]] = []
@@ -135,10 +136,11 @@ def _read_document(text: bytes) -> tuple[Any, DecodeRun]:
         done = end
     kept += pieces[done:]
     try:
+        entries = [tuple(map(bytes_from_base64, run)) for run in runs]
         document = canonical.decode(b'"'.join(kept), bytes_max=container.TEXT_BYTES_MAX)
     except LedgerError:
         return canonical.decode(text, bytes_max=container.TEXT_BYTES_MAX), lambda value: map(from_base64, value)
-    return document, lambda value: map(bytes_from_base64, runs[_number(value)])
+    return document, lambda value: entries[_number(value)]
 
 
 def _number(value: list[Any]) -> int:

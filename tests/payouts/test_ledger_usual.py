@@ -156,6 +156,10 @@ def files() -> Iterator[bytes]:
     text = container.unpack(alices_statement())
     for old, new in (
         (b'"entries":["', b'"entries":["!'),
+        (b'"entries":["', b'"entries":["\xff'),
+        (b'"entries":["', b'"entries":["\x01'),
+        (b'"entries":["', b'"entries":["e\xcc\x81'),
+        (b'"entries":["ey', b'"entries":["\\u0065y'),
         (b'"entries":["', b'"entries":["\\"],"'),
         (b'"entries":["', b'"entries": ["'),
         (b'{"entries":["', b'{"entries":[7,"'),
