@@ -716,6 +716,7 @@ def unpacked(raw):
         raise Refused("statement_damaged") from None
     check = zlib.crc32(text).to_bytes(4, "little") + len(text).to_bytes(4, "little")
     need(stream.eof and stream.unused_data == check, "statement_damaged")
+    need(sum(text.count(mark) for mark in (b'"', b",", b"[", b"{")) <= 3_000_000, "too_large")
     return text
 
 

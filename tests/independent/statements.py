@@ -43,7 +43,9 @@ def unpack(data):
 
 
 def read_statement(data):
-    doc = decode(unpack(data), 32 << 20)
+    raw = unpack(data)
+    need("too_large", sum(map(raw.count, (b'"', b",", b"[", b"{"))) <= 3_000_000)
+    doc = decode(raw, 32 << 20)
     members(doc, {"v", "scid", "identity", "debtors", "policy"})
     need("unknown_version", type(doc["v"]) is int and doc["v"] == 1)
     need("malformed_statement", text(SCID, doc["scid"]), type(doc["policy"]) is str)

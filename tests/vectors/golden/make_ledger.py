@@ -32,7 +32,7 @@ from payouts.ledger.note import COSIGNATURE, ED25519, Signer, add_signatures
 from payouts.ledger.ranges import prove_range
 from payouts.ledger.report import as_json
 from payouts.ledger.rotation import rotation_body
-from payouts.ledger.statement import assemble
+from payouts.ledger.statement import MARKS_MAX, assemble
 from payouts.ledger.tiles import TreeReader
 from payouts.ledger.verdict import verify
 from payouts.splits import share_period
@@ -465,12 +465,16 @@ def statements() -> dict[str, Any]:
 
     flipped = bytearray(alices)
     flipped[len(flipped) // 2] ^= 1
+    # Of every kind alike: a verifier that forgets one says otherwise.
+    marks = b'",[{' * (MARKS_MAX // 4)
     rooted = bytearray(alices)
     rooted[9] = 3  # the system that packed it, a byte that gzip tools ignore
     bad = [
         case("a bit flipped in the compressed bytes", bytes(flipped), error="statement_damaged"),
         case("a byte of the gzip header that nobody reads", bytes(rooted), error="statement_damaged"),
         case("packed by another gzip", _plain_gzip(container.unpack(alices)), error="statement_damaged"),
+        case("three million marks", container.pack(marks), error="not_json"),
+        case("three million marks and one", container.pack(marks + b","), error="too_large"),
         case("not canonical", container.pack(container.unpack(alices).replace(b'","', b'", "', 1)), error="not_canonical"),
         case("a member nobody knows", changed(put("note", "")), error="unknown_member"),
         case("another version", changed(put("v", 2)), error="unknown_version"),

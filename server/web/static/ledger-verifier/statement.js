@@ -15,6 +15,9 @@ const DEBTORS_MAX = 256;
 const IDENTITY_LINES_MAX = 2_000;
 const RANGES_MAX = 20_000;
 const AGREEMENTS_MAX = 1_000;
+// A file of nothing else would fill the reader's memory: quotes, commas and opening brackets.
+const MARKS_MAX = 3_000_000;
+const MARKS = Uint8Array.from({ length: 256 }, (_, byte) => ('",[{'.includes(String.fromCharCode(byte)) ? 1 : 0));
 const isIndex = isInteger();
 const isFilled = (value, countMax) => Array.isArray(value) && value.length >= 1 && value.length <= countMax;
 // What Python calls false: nothing is there.
@@ -22,7 +25,9 @@ const isNothing = (value) =>
   value === undefined || value === null || value === false || value === 0 || value === "" || value.size === 0 || value.length === 0;
 
 export async function parseStatement(data) {
-  const document = decode(await unpack(data), TEXT_BYTES_MAX);
+  const text = await unpack(data);
+  checkMarks(text);
+  const document = decode(text, TEXT_BYTES_MAX);
   checkMembers(document, MEMBERS, "statement");
   checkVersion(document);
   const [scid, identity, debtors, policy] = MEMBERS.slice(1).map((name) => document.get(name));
@@ -34,6 +39,13 @@ export async function parseStatement(data) {
   const parsed = debtors.map(parseDebtor);
   if (!isAscending(parsed.map((debtor) => debtor.origin))) refuse("malformed_statement", "debtors are not sorted by origin");
   return { scid, identity, debtors: parsed, policy };
+}
+
+/** Counted before the text is taken apart. */
+function checkMarks(text) {
+  let count = 0;
+  for (const byte of text) count += MARKS[byte];
+  if (count > MARKS_MAX) refuse("too_large", "more texts, lists and objects than any statement has");
 }
 
 function parseDebtor(value) {
