@@ -9,7 +9,7 @@ from federation.contexts import with_context
 from federation.wire.json import JsonObject
 from server.accounts.models import Account
 from server.core import clock, keys, proofs
-from server.identity import keylog, outbox_heads, queries
+from server.identity import outbox_heads, queries
 from server.identity.models import Identity
 
 
@@ -73,14 +73,7 @@ def add_head(document: JsonObject, *, by: Account) -> None:
     if identity is None or pair is None:
         return
     _, key = pair
-    head = keylog.make_head(
-        queries.known_log(identity),
-        previous=outbox_heads.newest_head(identity.scid),
-        document=document,
-        key=key,
-        now=clock.now(),
-    )
-    outbox_heads.accept_head(head)
+    outbox_heads.say(identity, document=document, key=key)
 
 
 def _identity_of(account: Account) -> Identity | None:

@@ -57,7 +57,11 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     VideoPublished: [_federation(outbox.announce_video)],
     VideoUnpublished: [_federation(outbox.delete_video)],
     VideoEdited: [_federation(outbox.update_video)],
-    VideoDeleted: [_federation(outbox.delete_video), Subscriber(function=jobs.forget_files, atomic=False)],
+    VideoDeleted: [
+        _federation(outbox.delete_video),
+        Subscriber(function=jobs.forget_files, atomic=False),
+        Subscriber(function=archives.forget_original),
+    ],
     CommentAdded: [_federation(outbox.announce_comment)],
     CommentDeleted: [_federation(outbox.delete_comment)],
     LikeAdded: [_federation(outbox.announce_like)],
@@ -71,7 +75,11 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     FollowAnswered: [_federation(outbox.answer_follow)],
     FollowWithdrawn: [_federation(outbox.withdraw_follow)],
     AccountUpdated: [_federation(outbox.update_account)],
-    AccountDeleted: [_federation(outbox.delete_account), Subscriber(function=jobs.forget_closed_account, atomic=False)],
+    AccountDeleted: [
+        _federation(outbox.delete_account),
+        Subscriber(function=jobs.forget_closed_account, atomic=False),
+        Subscriber(function=archives.forget_originals),
+    ],
     IdentityChanged: [
         Subscriber(function=identities.follow_the_log, queue="federation", atomic=False),
         _ledger(ledger_identities.log_identity),

@@ -1,4 +1,4 @@
-"""Back up and restore an instance: database, secrets, ledger, media, uploads in progress.
+"""Back up and restore an instance: database, secrets, ledger, media, vault of the archives, uploads in progress.
 
 A backup is a directory ``tributary-TIME`` with a manifest of every file's SHA-256. It appears under its name when it is
 whole, so a backup that was cut off is never taken for one. The database is copied first: what the copy names was stored
@@ -21,6 +21,8 @@ from server.backup import databases
 from server.backup.errors import BackupError
 
 MANIFEST = "manifest.json"
+# Parts whose files are named by their SHA-256.
+BY_CONTENT = ("media/", "vault/")
 PREFIX = "tributary-"
 PIECE_BYTES = 1024 * 1024
 # What says how far the ledger is, the one shown to others first: it is written last.
@@ -30,7 +32,7 @@ LEDGER_HEADS = ("1/checkpoint", "head")
 def make(to: Path) -> tuple[Path, list[str]]:
     """Write a new backup under ``to``.
 
-    Returns its directory, and the names of media files whose bytes are not what their name says (the disk is failing).
+    Returns its directory, and the names of media and vault files whose bytes are not what their name says (the disk is failing).
     """
     to.mkdir(mode=0o700, parents=True, exist_ok=True)
     previous = _backups(to)[-1:]
@@ -43,14 +45,14 @@ def make(to: Path) -> tuple[Path, list[str]]:
     damaged = []
     for inside, source in _sources():
         target = folder / inside
-        if inside.startswith("media/") and inside in known:
+        if inside.startswith(BY_CONTENT) and inside in known:
             # Named by their content: the same name is the same file, so it is stored once.
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.link(previous[0] / inside, target)
             files[inside] = known[inside]
         elif (digest := _copy(source, target)) is not None:
             files[inside] = digest
-            if inside.startswith("media/") and source.stem != digest:
+            if inside.startswith(BY_CONTENT) and source.stem != digest:
                 damaged.append(inside)
     manifest = {"v": 1, "made_at": name.removeprefix(PREFIX), "origin": settings.ORIGIN, "database": database, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
@@ -82,7 +84,7 @@ def restore(backup: Path) -> None:
     if manifest["origin"] != settings.ORIGIN:
         msg = f"this backup is of {manifest['origin']}, not of {settings.ORIGIN}: an instance cannot change its address"
         raise BackupError(msg)
-    targets = {"secrets": settings.SECRETS_DIR, "uploads": settings.UPLOAD_DIR, "media": settings.MEDIA_ROOT}
+    targets = {**_folders(), "media": settings.MEDIA_ROOT}
     if (has_ledger := _ledger_size(settings.LEDGER_DIR)) is None:
         targets["ledger"] = settings.LEDGER_DIR
     elif has_ledger < (_ledger_size(backup / "ledger") or 0):
@@ -122,7 +124,7 @@ def _manifest(backup: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         msg = f"{backup} is not a backup: {error}"
         raise BackupError(msg) from error
-    parts = {"secrets", "ledger", "uploads", "media"}
+    parts = {*_folders(), "ledger", "media"}
     paths = [Path(name) for name in manifest["files"] if name != manifest["database"]]
     unsafe = [path for path in paths if ".." in path.parts or path.parts[0] not in parts]
     if manifest.get("v") != 1 or unsafe:
@@ -136,7 +138,7 @@ def _sources() -> Iterator[tuple[str, Path]]:
     # The head of the ledger is copied before the files are even listed: all that it promises stood before it.
     heads = [settings.LEDGER_DIR / name for name in LEDGER_HEADS]
     yield from ((f"ledger/{path.relative_to(settings.LEDGER_DIR)}", path) for path in heads if path.exists())
-    folders = {"secrets": settings.SECRETS_DIR, "ledger": settings.LEDGER_DIR, "uploads": settings.UPLOAD_DIR}
+    folders = {**_folders(), "ledger": settings.LEDGER_DIR}
     if not settings.S3_BUCKET:
         folders["media"] = settings.MEDIA_ROOT
     for part, folder in folders.items():
@@ -145,6 +147,10 @@ def _sources() -> Iterator[tuple[str, Path]]:
             passing = inside.parts[0] == "tmp" or inside.name.startswith(".")
             if path.is_file() and not passing and not (part == "ledger" and str(inside) in {"lock", *LEDGER_HEADS}):
                 yield f"{part}/{inside.as_posix()}", path
+
+
+def _folders() -> dict[str, Path]:
+    return {"secrets": settings.SECRETS_DIR, "uploads": settings.UPLOAD_DIR, "vault": settings.ARCHIVE_DIR / "vault"}
 
 
 def _ledger_size(ledger: Path) -> int | None:

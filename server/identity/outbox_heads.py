@@ -3,16 +3,29 @@
 The home of an identity takes its own heads by the same door as a replica does: then it holds them to the same rules.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
+from nacl.signing import SigningKey
 
-from server.core import canonical, clock
+from server.core import canonical, clock, limits
 from server.core.errors import NotFound
 from server.identity import keylog, queries
 from server.identity.models import Identity, OutboxHead
+
+
+def say(identity: Identity, *, document: Mapping[str, Any], key: SigningKey) -> OutboxHead:
+    """Say as the home of ``identity``, whose home key ``key`` is, that ``document`` came next. Raises WrongHeadKey."""
+    head = keylog.make_head(
+        queries.known_log(identity),
+        previous=newest_head(identity.scid),
+        document=document,
+        key=key,
+        now=clock.now(),
+    )
+    return accept_head(head)
 
 
 @transaction.atomic
@@ -59,6 +72,12 @@ def heads_after(scid: str, seq: int, *, count_max: int) -> list[bytes]:
     """The heads after ``seq``, oldest first: canonical bytes of each."""
     rows = OutboxHead.objects.filter(identity_id=scid, seq__gt=seq).order_by("seq", "id")
     return [bytes(one) for one in rows.values_list("document", flat=True)[:count_max]]
+
+
+def all_heads(scid: str) -> Iterator[bytes]:
+    """Every head that is kept, oldest first: canonical bytes of each."""
+    rows = OutboxHead.objects.filter(identity_id=scid).order_by("seq", "id")
+    yield from map(bytes, rows.values_list("document", flat=True).iterator(limits.HEADS_PER_POST_MAX))
 
 
 def _accept(identity: Identity, log: keylog.PolicyLog, document: Mapping[str, Any]) -> OutboxHead:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.db import transaction
 
+from server.accounts.facts import AccountDeleted
 from server.accounts.following import check_may_act
 from server.accounts.models import Account
 from server.core import clock, facts
@@ -12,6 +13,8 @@ from server.core.models import Task
 from server.portability import vault
 from server.portability.facts import ArchiveMade, ArchiveTurn
 from server.portability.models import Archive, ArchiveFile, Held, HeldFile, ImportFile, Original
+from server.videos import states
+from server.videos.facts import VideoDeleted
 
 DAILY_COUNT_MAX = 50
 KEPT_OF_EACH_KIND = 2
@@ -53,6 +56,16 @@ def forget_old(fact: ArchiveMade) -> None:
     of_kind = Archive.objects.filter(account=made.account_id, kind=made.kind).exclude(state="making").order_by("-pk")
     for old in of_kind[KEPT_OF_EACH_KIND:]:
         old.delete()
+
+
+def forget_original(fact: VideoDeleted) -> None:
+    """The file from which a deleted video was made is nobody's any more; the sweep removes it."""
+    Original.objects.filter(video_id=fact.video_id, video__state=states.DELETED).delete()
+
+
+def forget_originals(fact: AccountDeleted) -> None:
+    """As ``forget_original``, of all videos of an account that was closed."""
+    Original.objects.filter(video__account_id=fact.account_id, video__account__deleted_at__isnull=False).delete()
 
 
 def fail_given_up() -> int:

@@ -23,7 +23,7 @@ def fetch(one: Import, *, until: float) -> tuple[bool, int]:
     """
     about = _manifest(one)
     known = set(one.files.values_list("path", flat=True))
-    files = sorted(about.files, key=lambda file: file.path != verify.LOG)
+    files = sorted(about.files, key=lambda file: file.path not in {verify.LOG, verify.WITNESSES})
     done = 0
     for file in files:
         done += file.size
@@ -33,7 +33,7 @@ def fetch(one: Import, *, until: float) -> tuple[bool, int]:
             ImportFile.objects.get_or_create(of=one, path=file.path, defaults={"size": file.size, "sha256": file.sha256})
         if file.path == verify.LOG:
             # Whose it is comes before anything large.
-            unpacking.judge_manifest(one.account, about, data=unpacking.read(one, verify.LOG), approval=one.approval)
+            unpacking.judge_unpacked(one, about)
         worker.renew()
         if time.monotonic() > until:
             return False, done * 500 // max(1, about.bytes_total)

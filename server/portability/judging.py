@@ -11,7 +11,7 @@ from server.accounts.addresses import parse_address
 from server.accounts.models import Account
 from server.core import canonical, clock, limits
 from server.core.errors import Invalid
-from server.portability import csvs, foreign, paths, posts, unpacking, verify
+from server.portability import csvs, foreign, paths, posts, unpacking, verify, witnessed
 from server.portability.errors import BadPart, ForeignIdentity, ForgedPost
 from server.portability.foreign import ForeignVideo
 from server.portability.models import Carried, Import, ImportItem
@@ -60,6 +60,8 @@ def _ours(one: Import) -> Found:
     for kind in ("blocks", "mutes", "domain_blocks", "lists", "bookmarks"):
         data = unpacking.private(one, f"graph/{kind}.csv")
         items += _rows(one, kind, data) if data is not None else []
+    witnessed.check_heads(unpacking.read_lines(one, verify.HEADS), log=by.log, now=clock.now())
+    witnessed.check_receipts(unpacking.read_lines(one, verify.RECEIPTS), scid=by.log.scid)
     return items, _notes(one)
 
 

@@ -19,7 +19,7 @@ from nacl.signing import SigningKey
 from server.accounts.models import Account
 from server.core import clock, facts, keys, storage, worker
 from server.core.errors import WrongState
-from server.identity import keylog
+from server.identity import keylog, outbox_heads
 from server.identity import queries as identities
 from server.portability import manifest, parts, paths, sealing, vault
 from server.portability.facts import ArchiveMade, ArchiveTurn
@@ -180,6 +180,9 @@ def _sign(archive: Archive) -> None:
             now=clock.now(),
         )
         vault.put([made.data])
+        if authority == "home":
+            # It counts for longer than its key only where somebody saw this head in time (docs/reference/archive-format.md).
+            outbox_heads.say(identity, document=made.document, key=key)
         ArchiveHead.objects.update_or_create(scid=log.scid, defaults={"seq": made.seq, "digest": made.digest})
         Archive.objects.filter(pk=archive.pk).update(
             state="ready",

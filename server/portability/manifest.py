@@ -72,6 +72,12 @@ class Manifest:
         return hashlib.sha256(self.data).hexdigest()
 
     @property
+    def document(self) -> dict[str, Any]:
+        """The manifest as it was signed, with its proof."""
+        value: dict[str, Any] = canonical.parse(self.data, depth_max=4, fractions=False)
+        return value
+
+    @property
     def bytes_total(self) -> int:
         """The bytes of all files together."""
         return sum(file.size for file in self.files)
@@ -207,8 +213,7 @@ def verify(manifest: Manifest, *, log: keylog.PolicyLog, now: datetime, seen_at:
     if key is None or f"#{manifest.authority}-" not in method:
         raise WrongSigner
     try:
-        body = canonical.parse(manifest.data, depth_max=4, fractions=False)
-        proofs.verify_proof(body, manifest.proof, public=canonical.multikey_ed25519_decode(key), now=now)
+        proofs.verify_proof(manifest.document, manifest.proof, public=canonical.multikey_ed25519_decode(key), now=now)
     except (proofs.BadProof, proofs.BadSignature, ValueError) as error:
         raise WrongSigner(str(error)) from error
     covered_at = manifest.created if manifest.authority == "user" else seen_at

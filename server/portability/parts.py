@@ -14,11 +14,12 @@ from payouts import statements
 from server.accounts.models import Account, Block, Follow, Mute, WaitingRelation
 from server.core import canonical, clock, keys, storage
 from server.core.errors import NotFound
+from server.identity import outbox_heads
 from server.identity import queries as identities
 from server.identity.models import Identity
 from server.portability import csvs, paths
 from server.portability.models import Carried, Earlier, Original
-from server.portability.verify import ACTOR, LOG, OUTBOX, STATEMENT, VIDEOS
+from server.portability.verify import ACTOR, HEADS, LOG, OUTBOX, RECEIPTS, STATEMENT, VIDEOS, WITNESSES
 from server.videos import states
 from server.videos.models import Comment, Like, Video
 
@@ -53,6 +54,18 @@ def full_address(account: Account) -> str:
 
 def _log(account: Account) -> Iterable[bytes]:
     return [identities.log_bytes(_identity(account))]
+
+
+def _witnesses(account: Account) -> Iterable[bytes]:
+    return [identities.witness_file(_identity(account)) or b""]
+
+
+def _receipts(account: Account) -> Iterable[bytes]:
+    return (each + b"\n" for each in identities.receipt_bytes(_identity(account)))
+
+
+def _heads(account: Account) -> Iterable[bytes]:
+    return (each + b"\n" for each in outbox_heads.all_heads(account.scid or ""))
 
 
 def _identity(account: Account) -> Identity:
@@ -229,9 +242,12 @@ def _settings(account: Account) -> Iterable[bytes]:
 # name -> its bytes in pieces; a part without bytes is left out.
 PARTS: dict[str, Callable[[Account], Iterable[bytes]]] = {
     LOG: _log,
+    WITNESSES: _witnesses,
+    RECEIPTS: _receipts,
     ACTOR: _actor,
     OUTBOX: _outbox,
     VIDEOS: _videos,
+    HEADS: _heads,
     EARLIER: _earlier,
     TOMBSTONES: _tombstones,
     MAP: _map,

@@ -16,6 +16,7 @@ from server.core.errors import WrongState
 from server.identity import actions as identity_actions
 from server.identity import keylog
 from server.identity import queries as identities
+from server.identity.models import Identity
 from server.portability import containers, csvs, foreign, incoming, manifest, paths, posts, reading, requests, vault, verify
 from server.portability.errors import BadPart, ForeignIdentity, NotAnArchive, WrongHash
 from server.portability.models import ArchiveHead, Held, Import, ImportFile
@@ -94,7 +95,8 @@ def _ours(one: Import) -> Iterator[tuple[str, int, str | None, Callable[[], Iter
         about = archive.manifest
         if about.scid != one.account.scid:
             raise ForeignIdentity("This archive belongs to another identity than this account's. Move the identity here first.")
-        judge_manifest(one.account, about, data=_log_bytes(archive), approval=one.approval)
+        data, witnesses = verify.log_files(archive)
+        judge_manifest(one.account, about, data=data, witnesses=witnesses, approval=one.approval)
         yield paths.MANIFEST, len(about.data), about.digest, lambda: iter([about.data])
         for found in archive.files():
             member = found.member
@@ -104,31 +106,33 @@ def _ours(one: Import) -> Iterator[tuple[str, int, str | None, Callable[[], Iter
             yield member.path, member.size, sha256, lambda member=member: reading.pieces(file, member)  # type: ignore[misc]
 
 
-def _log_bytes(archive: reading.Archive) -> bytes:
-    for found in archive.files():
-        if found.member.path == verify.LOG:
-            reading.check_hash(archive.file, found)
-            return reading.read_whole(archive.file, found.member)
-    raise BadPart("The archive has no key log, so nobody can say whose it is.")
-
-
-def judge_manifest(account: Account, about: manifest.Manifest, *, data: bytes, approval: Any = None) -> keylog.PolicyLog:
+def judge_manifest(
+    account: Account, about: manifest.Manifest, *, data: bytes, witnesses: bytes | None, approval: Any = None
+) -> keylog.PolicyLog:
     """The log that counts, if the identity of ``account`` signed the manifest.
 
-    ``data`` is the log in the archive: the one kept here must be a part of it or the other way round; a longer one is taken
-    in like from any other source. ``approval``: the owner's own word for an archive whose signing key was removed since.
+    ``data`` is the log in the archive, ``witnesses`` the witness file beside it: the one kept here must be a part of it or the
+    other way round; a longer one is taken in like from any other source. ``approval``: the owner's own word for an archive
+    whose signing key was removed since.
     Raises KeyLogError, ForeignIdentity, WrongSigner, Unvouched, NotTheOwner.
     """
     identity = identities.by_scid(account.scid or "")
     log = identities.log_of(identity)
-    theirs = keylog.verify_policy(data, now=clock.now(), caps=keylog.HARD, requested=log.scid, loopback=settings.ALLOW_LOOPBACK)
+    theirs = keylog.verify_policy(
+        data,
+        now=clock.now(),
+        caps=keylog.HARD,
+        requested=log.scid,
+        witness_file=witnesses,
+        loopback=settings.ALLOW_LOOPBACK,
+    )
     shared = min(len(log.versions), len(theirs.versions))
     if log.version_ids[:shared] != theirs.version_ids[:shared]:
         raise ForeignIdentity("The key log in the archive is another branch than the one known here.")
     if len(theirs.versions) > len(log.versions):
-        identity_actions.accept_log(data=data, requested=log.scid)
+        identity_actions.accept_log(data=data, requested=log.scid, witness_file=witnesses)
         log = theirs
-    seen_at = first_seen(about.digest)
+    seen_at = first_seen(identity, about.digest)
     if approval is not None:
         requests.check(approval, kind="ArchiveApproval", log=log, about=about.digest, now=clock.now())
         seen_at = about.created
@@ -136,9 +140,10 @@ def judge_manifest(account: Account, about: manifest.Manifest, *, data: bytes, a
     return log
 
 
-def first_seen(digest: str) -> datetime | None:
-    """When this server first saw the manifest, as the keeper of a copy. None when it did not."""
-    return Held.objects.filter(manifest_sha256=digest).values_list("received_at", flat=True).first()
+def first_seen(identity: Identity, digest: str) -> datetime | None:
+    """When this server first saw the manifest, as the keeper of a copy or in an outbox head that covers it, if it did."""
+    held = Held.objects.filter(manifest_sha256=digest).values_list("received_at", flat=True).first()
+    return min((at for at in (held, identities.covered_at(identity, digest)) if at is not None), default=None)
 
 
 def note_head(about: manifest.Manifest) -> None:
@@ -153,10 +158,16 @@ def manifest_of(one: Import) -> manifest.Manifest:
     return manifest.parse(read(one, paths.MANIFEST))
 
 
+def judge_unpacked(one: Import, about: manifest.Manifest) -> keylog.PolicyLog:
+    """As ``judge_manifest``, with the files of an import that are unpacked already."""
+    witnesses = read(one, verify.WITNESSES) if has(one, verify.WITNESSES) else None
+    return judge_manifest(one.account, about, data=read(one, verify.LOG), witnesses=witnesses, approval=one.approval)
+
+
 def owner_of(one: Import) -> posts.Owner:
     """Who may have written the posts in the archive of an import."""
     about = manifest_of(one)
-    log = judge_manifest(one.account, about, data=read(one, verify.LOG), approval=one.approval)
+    log = judge_unpacked(one, about)
     actor = foreign.document(read(one, verify.ACTOR)) if has(one, verify.ACTOR) else None
     return posts.owner(log, actor=actor, covered_at=about.created)
 

@@ -7,7 +7,7 @@ right, and something is missing, which is listed.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +18,17 @@ from payouts.ledger.errors import LedgerError
 from payouts.ledger.verdict import verify as verify_statement
 from server.core.errors import TributaryError
 from server.identity import keylog
-from server.portability import manifest, paths, posts, reading
+from server.portability import manifest, paths, posts, reading, witnessed
 from server.portability.errors import BadPart, ForeignIdentity, Unvouched
 
 VERIFIED, REFUSED, UNREADABLE, INCOMPLETE = 0, 1, 2, 3
 STATEMENT = "ledger/statement.json.gz"
 LOG = "identity/did.jsonl"
+# Beside a log that names witnesses; it stands before the log, by its name.
+WITNESSES = "identity/did-witness.json"
+RECEIPTS = "identity/receipts.jsonl"
 ACTOR = "actor/actor.json"
+HEADS = "objects/heads.jsonl"
 OUTBOX = "objects/outbox.jsonl"
 VIDEOS = "objects/videos.jsonl"
 
@@ -43,6 +47,8 @@ class Verdict:
     bytes_total: int = 0
     posts: int = 0
     videos: int = 0
+    heads: int = 0
+    receipts: int = 0
     missing: list[str] = field(default_factory=list)
     sealed: list[str] = field(default_factory=list)
     statement: str = "none"
@@ -63,6 +69,8 @@ class Verdict:
             "bytes": self.bytes_total,
             "posts": self.posts,
             "videos": self.videos,
+            "heads": self.heads,
+            "receipts": self.receipts,
             "missing": self.missing,
             "sealed": self.sealed,
             "statement": self.statement,
@@ -70,22 +78,66 @@ class Verdict:
         }
 
 
-def read_log(archive: reading.Archive, found: reading.Found, *, now: datetime, loopback: bool = True) -> keylog.PolicyLog:
-    """The key log in an archive, verified by the policy rules. Raises KeyLogError, ForeignIdentity, WrongHash."""
-    reading.check_hash(archive.file, found)
-    data = reading.read_whole(archive.file, found.member)
-    log = keylog.verify_policy(data, now=now, caps=keylog.HARD, loopback=loopback)
+def log_files(archive: reading.Archive) -> tuple[bytes, bytes | None]:
+    """The key log in an archive, and the witness file beside it, both whole. Raises WrongHash, BadPart when there is no log."""
+    witnesses = None
+    for found in archive.files():
+        if found.member.path in {WITNESSES, LOG}:
+            reading.check_hash(archive.file, found)
+            data = reading.read_whole(archive.file, found.member)
+            if found.member.path == LOG:
+                return data, witnesses
+            witnesses = data
+    raise BadPart("The archive has no key log, so nobody can say whose it is.")
+
+
+def read_log(archive: reading.Archive, *, now: datetime) -> keylog.PolicyLog:
+    """The key log, verified by the policy rules. Raises as ``log_files``, KeyLogError, ForeignIdentity."""
+    data, witnesses = log_files(archive)
+    log = keylog.verify_policy(data, now=now, caps=keylog.HARD, witness_file=witnesses, loopback=True)
     if log.scid != archive.manifest.scid:
         raise ForeignIdentity("The key log in the archive is another identity's than the manifest says.")
     return log
 
 
-def find_log(archive: reading.Archive, *, now: datetime) -> keylog.PolicyLog:
-    """The key log, wherever it lies in the archive. Raises as ``read_log``, BadPart when there is none."""
-    for found in archive.files():
-        if found.member.path == LOG and found.listed is not None:
-            return read_log(archive, found, now=now)
-    raise BadPart("The archive has no key log, so nobody can say whose it is.")
+class _Judge:
+    """Looks at the parts of an archive that mean something, in the order in which they lie there, and notes what they prove."""
+
+    def __init__(self, file: BinaryIO, log: keylog.PolicyLog, now: datetime, verdict: Verdict) -> None:
+        self._file, self._log, self._now, self._verdict = file, log, now, verdict
+        self._actor: dict[str, Any] | None = None
+        self.parts: dict[str, Callable[[reading.Found], None]] = {
+            ACTOR: self._read_actor,
+            RECEIPTS: self._count_receipts,
+            HEADS: self._count_heads,
+            OUTBOX: self._count_posts,
+            VIDEOS: self._count_videos,
+            STATEMENT: self._check_statement,
+        }
+
+    def _lines(self, found: reading.Found) -> Iterator[bytes]:
+        return reading.lines(reading.pieces(self._file, found.member))
+
+    def _read_actor(self, found: reading.Found) -> None:
+        self._actor = posts.parse(reading.read_whole(self._file, found.member))
+
+    def _count_receipts(self, found: reading.Found) -> None:
+        self._verdict.receipts = witnessed.check_receipts(self._lines(found), scid=self._log.scid)
+
+    def _count_heads(self, found: reading.Found) -> None:
+        self._verdict.heads = witnessed.check_heads(self._lines(found), log=self._log, now=self._now)
+
+    def _count_posts(self, found: reading.Found) -> None:
+        by = posts.owner(self._log, actor=self._actor, covered_at=self._verdict.created)
+        for line in self._lines(found):
+            posts.read(line, by=by, now=self._now)
+            self._verdict.posts += 1
+
+    def _count_videos(self, found: reading.Found) -> None:
+        self._verdict.videos = sum(1 for _ in self._lines(found))
+
+    def _check_statement(self, found: reading.Found) -> None:
+        self._verdict.statement = _statement(reading.read_whole(self._file, found.member), scid=self._log.scid)
 
 
 def verify(file: BinaryIO, *, now: datetime, bytes_max: int, log: keylog.PolicyLog | None = None) -> Verdict:
@@ -95,7 +147,7 @@ def verify(file: BinaryIO, *, now: datetime, bytes_max: int, log: keylog.PolicyL
     """
     archive = reading.begin(file, bytes_max=bytes_max)
     about = archive.manifest
-    known = log if log is not None else find_log(archive, now=now)
+    known = log if log is not None else read_log(archive, now=now)
     verdict = Verdict(about.scid, about.version_id, about.seq, about.authority, about.created, about.digest)
     try:
         manifest.verify(about, log=known, now=now)
@@ -103,24 +155,15 @@ def verify(file: BinaryIO, *, now: datetime, bytes_max: int, log: keylog.PolicyL
         # Offline nobody can say who saw it: the reader is told, and a server asks for more.
         manifest.verify(about, log=known, now=now, seen_at=about.created)
         verdict.unvouched = True
-    actor = None
+    judge = _Judge(file, known, now, verdict)
     here = set()
     for found in archive.files():
         reading.check_hash(file, found)
         here.add(found.member.path)
         verdict.files += 1
         verdict.bytes_total += found.member.size
-        if found.member.path == ACTOR:
-            actor = posts.parse(reading.read_whole(file, found.member))
-        elif found.member.path == OUTBOX:
-            by = posts.owner(known, actor=actor, covered_at=about.created)
-            for line in reading.lines(reading.pieces(file, found.member)):
-                posts.read(line, by=by, now=now)
-                verdict.posts += 1
-        elif found.member.path == VIDEOS:
-            verdict.videos = sum(1 for _ in reading.lines(reading.pieces(file, found.member)))
-        elif found.member.path == STATEMENT:
-            verdict.statement = _statement(reading.read_whole(file, found.member), scid=about.scid)
+        if found.member.path in judge.parts:
+            judge.parts[found.member.path](found)
         if found.member.path in paths.SEALED_NAMES:
             verdict.sealed.append(found.member.path)
     verdict.missing = [listed.path for listed in about.files if listed.path not in here]
@@ -162,6 +205,7 @@ def as_text(verdict: Verdict) -> str:
         f"VERIFIED: archive {verdict.seq} of {verdict.scid}",
         f"  made at {verdict.created:%Y-%m-%d %H:%M:%S} UTC, signed by {signer}",
         f"  {verdict.files} files, {verdict.bytes_total} bytes; {verdict.posts} posts, {verdict.videos} videos",
+        f"  {verdict.heads} outbox heads; {verdict.receipts} receipts of replicas, whose signatures are not checked here",
         f"  statement of what is owed: {verdict.statement}",
     ]
     if verdict.unvouched:

@@ -17,7 +17,8 @@ def test_the_same_bytes_as_ever() -> None:
 
 def test_it_verifies() -> None:
     verdict = verify.verify(io.BytesIO(GOLDEN), now=LATER, bytes_max=len(GOLDEN))
-    assert (verdict.files, verdict.posts, verdict.videos, verdict.missing) == (6, 1, 1, [])
+    assert (verdict.files, verdict.posts, verdict.videos, verdict.missing) == (8, 1, 1, [])
+    assert (verdict.heads, verdict.receipts) == (1, 1)
 
 
 def test_others_read_it() -> None:
@@ -25,4 +26,4 @@ def test_others_read_it() -> None:
         assert tar.getnames() == ["manifest.yml", "manifest.json", *sorted(make_archive.contents())]
         file = tar.extractfile("manifest.json")
         assert file is not None
-        assert json.load(file)["root"] == "bb9421b368e357f9267c7c65610f397261109584718a34d3642913c85be10abc"
+        assert json.load(file)["root"] == "d436d445019ab67a507248365ba013fae8e4157add9f3e707489b6636c487709"

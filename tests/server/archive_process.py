@@ -24,11 +24,13 @@ def main(command: str, *arguments: str) -> None:
 def _open() -> None:
     from django.core.management import call_command
 
+    from server.accounts import actions as accounts
     from server.core import storage
     from tests import world
 
     call_command("migrate", run_syncdb=True, verbosity=0)
     alice = world.local("alice")
+    accounts.block(account=alice, target=world.local("bob"))
     for name in "abc":
         world.published(alice, caption=name, mp4_file=storage.put_bytes(name.encode() * 3_000_000, "mp4"), poster_file="")
 

@@ -76,5 +76,5 @@ def test_killed_while_importing(instance: Archives, tmp_path: Path, point: str) 
     shown = instance.work_on()
     # Each video is made once and waits for the transcoder, which is not what is killed here.
     assert shown["imports"] == [["running", 6, ""]]
-    assert shown["items"] == [["video", "waiting"]] * 3
+    assert shown["items"] == [["block", "done"], *[["video", "waiting"]] * 3]
     assert (shown["videos"], shown["originals"], shown["uploads"], shown["earlier"]) == (3, 3, 3, 3)

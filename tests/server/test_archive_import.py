@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import shutil
 import zipfile
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +14,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings as conf
+from django.test import Client
 
+from payouts import statements
+from payouts.ledger import canonical as ledger_canonical
+from payouts.ledger import container
+from payouts.ledger.errors import LedgerError, PostingsUnbalanced
 from server.accounts import actions as accounts
 from server.accounts.models import Account, Block, Follow, Mute, WaitingRelation
 from server.accounts.remote import RemoteProfile
@@ -21,16 +28,33 @@ from server.core.errors import Conflict, NotFound, TooLarge, WrongState
 from server.core.models import Task
 from server.identity import actions as identity_actions
 from server.identity import queries as identities
-from server.portability import actions, download, imports, incoming, manifest, paths, requests, tar, unpacking, vault, verify
+from server.identity.models import OutboxHead
+from server.portability import (
+    actions,
+    download,
+    imports,
+    incoming,
+    manifest,
+    parts,
+    paths,
+    requests,
+    tar,
+    unpacking,
+    vault,
+    verify,
+)
 from server.portability.facts import ImportTurn
 from server.portability.models import Archive, Carried, Earlier, Import, Original
+from server.videos import publishing
 from server.videos.models import Upload, Video
 from tests import clips
 from tests import world as people
+from tests.payouts.room import Room, identity
 from tests.server.test_archive_make import judged, lines, part
 from tests.world import World
 
 pytestmark = pytest.mark.django_db
+AS = {"Accept": "application/activity+json"}
 OLD, NEW = "http://localhost:8001", "http://localhost:8000"
 
 
@@ -135,7 +159,7 @@ def repack(data: bytes, change: Callable[[list[tuple[str, bytes]]], list[tuple[s
 
 
 @pytest.mark.slow
-def test_everything_arrives(move: Move) -> None:
+def test_everything_arrives(move: Move, client: Client) -> None:
     before = {row["id"]: row for row in lines(move.tar, verify.VIDEOS)}
     one = imported(move.account, move.tar)
 
@@ -168,6 +192,15 @@ def test_everything_arrives(move: Move) -> None:
     assert dict(Earlier.objects.filter(account=move.account).values_list("uri", "video__uri")) == dict(
         zip(sorted(before), sorted(video.uri for video in videos), strict=True)
     )
+    # ... as the signed map says that the old home asks for, and by which it sends on.
+    work("federation")
+    map_uri = client.get("/users/alice", headers=AS).json()["migration"]
+    whole = client.get(map_uri.removeprefix(NEW), headers=AS).json()
+    assert (whole["migrationComplete"], whole["totalItems"]) == (True, 2)
+    page = client.get(whole["first"].removeprefix(NEW), headers=AS).json()
+    assert {(item["actor"], item["origin"], item["target"]) for item in page["orderedItems"]} == {
+        (move.old_uri, old, new) for old, new in Earlier.objects.values_list("uri", "video__uri")
+    }
     assert not incoming.path_of(one).exists()
     assert one.files.count() == 0
 
@@ -257,6 +290,8 @@ def test_somebody_elses_archive(move: Move) -> None:
 def test_a_home_that_is_gone_is_not_believed_without_the_owner(world: World, settings: Any) -> None:
     """FORMATS 4.4: its key was removed by the move; the owner's own key says that the archive is hers."""
     move = moved(world, settings, kind="daily")
+    # This server runs both homes here: it forgets what it would not have seen.
+    OutboxHead.objects.all().delete()
     assert imported(move.account, move.tar).code == "unvouched"
     digest = manifest.parse(part(move.tar, "manifest.json")).digest
     identity = identities.by_scid(move.account.scid or "")
@@ -273,6 +308,20 @@ def test_a_home_that_is_gone_is_not_believed_without_the_owner(world: World, set
         )
         incoming.append(one=one, by=move.account, offset=0, stream=io.BytesIO(move.tar))
         incoming.begin(one=one, by=move.account)
+        imports.run(ImportTurn(import_id=one.pk, turn=0))
+        one.refresh_from_db()
+        assert (one.code, one.step) == (code, 0 if code else 1)
+
+
+def test_a_home_that_is_gone_is_believed_where_its_head_was_seen(world: World, settings: Any) -> None:
+    """FORMATS 4.4: a head over the manifest, seen before the move, or a later one that chains back to it."""
+    move = moved(world, settings, kind="daily")
+    digest = manifest.parse(part(move.tar, "manifest.json")).digest
+    head = OutboxHead.objects.get(identity_id=move.account.scid, object=digest)
+    move_at = identities.log_of(identities.by_scid(move.account.scid or "")).versions[1].entry.time
+    for seen_at, code in [(move_at, "unvouched"), (move_at - timedelta(seconds=1), "")]:
+        OutboxHead.objects.filter(pk=head.pk).update(seen_at=seen_at)
+        one = take(move.account, move.tar)
         imports.run(ImportTurn(import_id=one.pk, turn=0))
         one.refresh_from_db()
         assert (one.code, one.step) == (code, 0 if code else 1)
@@ -296,6 +345,55 @@ def test_sealed_parts_wait_for_their_owner(move: Move) -> None:
         imports.run(ImportTurn(import_id=one.pk, turn=turn))
     assert set(states(one, "mute")) == {"x@y.example"}
     assert unpacking.sealed(one) == []
+
+
+def a_month(account: Account) -> None:
+    """She earned something at her old home, whose ledger says so."""
+    room = Room.__new__(Room)
+    room.alice, room.bob = identities.by_scid(account.scid or ""), identity("zoe")
+    room.month()
+
+
+@pytest.mark.slow
+def test_what_is_owed_is_proven_on_arrival(world: World, settings: Any) -> None:
+    """A5: the statement in the archive verifies, without asking the old home."""
+    move = moved(world, settings, change=a_month)
+    assert judged(move.tar).statement == "verified"
+    one = take(move.account, move.tar)
+    for turn in range(2):
+        imports.run(ImportTurn(import_id=one.pk, turn=turn))
+    one.refresh_from_db()
+    assert (one.code, one.step) == ("", 2)
+    assert [note for note in one.notes if note.startswith("The statement of localhost:8001/ledger/1 in the archive is verified")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new", "refusal"),
+    [(b'"5400000"', b'"9400000"', PostingsUnbalanced)],
+)
+def test_an_altered_share_is_refused_by_name(
+    world: World, settings: Any, monkeypatch: pytest.MonkeyPatch, old: bytes, new: bytes, refusal: type[LedgerError]
+) -> None:
+    """A5: the old home itself signs an archive in which the entry with her share says something else."""
+
+    def raised(account: Account) -> list[bytes]:
+        document = json.loads(container.unpack(statements.build(account.scid or "")))
+        raised_count = 0
+        for held in document["debtors"][0]["ranges"]:
+            entries = [b64decode(text) for text in held["entries"]]
+            raised_count += sum(old in entry for entry in entries)
+            held["entries"] = [b64encode(entry.replace(old, new)).decode() for entry in entries]
+        assert raised_count
+        return [container.pack(ledger_canonical.encode(document))]
+
+    monkeypatch.setitem(parts.PARTS, verify.STATEMENT, raised)
+    move = moved(world, settings, change=a_month)
+    one = imported(move.account, move.tar)
+    assert (one.state, one.code) == ("refused", refusal.code)
+    with pytest.raises(refusal):
+        judged(move.tar)
+    assert not Video.objects.filter(account=move.account).exists()
 
 
 def test_an_upload_goes_on_where_it_broke(move: Move) -> None:
@@ -357,6 +455,22 @@ def test_limits(move: Move, settings: Any) -> None:
 
 
 # --- lists and foreign archives ---
+
+
+def test_the_file_it_came_with_goes_with_a_deleted_video(world: World) -> None:
+    for gone in (
+        lambda video: publishing.delete(video=video, by=world.alice),
+        lambda video: accounts.close_account(account=world.alice, by=world.alice),
+    ):
+        sha256, size = vault.put([b"what she brought"])
+        video = people.published(world.alice)
+        Original.objects.create(video=video, sha256=sha256, size=size)
+        os.utime(vault.path_of(sha256), (0, 0))
+        assert actions.sweep_vault() == 0
+        gone(video)
+        work("default")
+        assert actions.sweep_vault() == 1
+        assert not vault.has(sha256)
 
 
 def test_csv_exports(world: World) -> None:

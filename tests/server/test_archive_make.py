@@ -1,8 +1,10 @@
 """An archive of an account: asked for, made in slices by workers, downloaded, verified by a stranger."""
 
+import base64
 import io
 import json
 import os
+import re
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +12,12 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from django.conf import settings
 from nacl.public import PrivateKey
 
+from federation import outbox
 from payouts.ledger import merkle
 from payouts.ledger.errors import LedgerError
 from server.accounts import actions as accounts
@@ -21,16 +26,18 @@ from server.core import canonical, keys, storage, worker
 from server.core.errors import NotAllowed, NotFound, TributaryError
 from server.core.models import Task
 from server.identity import actions as identity_actions
-from server.identity import keylog
+from server.identity import keylog, tool
 from server.identity import queries as identities
-from server.identity.models import CustodyKey, Identity
-from server.portability import actions, download, making, manifest, sealing, vault, verify
-from server.portability.errors import ArchiveRefused
+from server.identity.models import CustodyKey, Identity, OutboxHead
+from server.portability import actions, download, making, manifest, sealing, vault, verify, witnessed
+from server.portability.errors import ArchiveRefused, BadPart, ForeignIdentity
 from server.portability.facts import ArchiveTurn
 from server.portability.models import Archive, ArchiveFile
 from server.videos import reactions
+from server.videos.facts import VideoPublished
 from server.videos.models import Video
 from tests import world as people
+from tests.server.owners import owner_of
 from tests.world import World
 
 pytestmark = pytest.mark.django_db
@@ -103,7 +110,7 @@ def give_to_owner(world: World) -> PrivateKey:
         log,
         user_key=user.public,
         box_key=canonical.multikey_x25519(bytes(box.public_key)),
-        key=identity_actions._open(root),
+        key=identity_actions.open_key(root),
         next_keys=[keylog.key_hash(paper.public)],
         now=datetime.now(UTC),
         loopback=True,
@@ -191,6 +198,75 @@ def test_the_owner_alone_opens_what_is_private(world: World, kind: str) -> None:
     assert kept["keys"][0]["privateKeyPem"].encode() == keys.unseal(bytes(held.private_sealed))
     with pytest.raises(ArchiveRefused):
         sealing.unseal(part(data, "settings.sealed"), key=bytes(PrivateKey.generate()))
+
+
+def test_the_offline_tool_opens_what_the_archive_sealed(world: World, tmp_path: Path) -> None:
+    """With the words alone: it signs the Move with the key of the old actor, as Mastodon checks it."""
+    hers = owner_of(world.alice)
+    assert hers.take().status == 200
+    data = tar_of(made(world, "daily"))
+    for name, content in [
+        ("words.txt", hers.words.encode()),
+        ("did.jsonl", part(data, "identity/did.jsonl")),
+        ("keys.sealed", part(data, "actor/keys.sealed")),
+        ("inboxes.txt", b"https://far.example/inbox\n"),
+    ]:
+        (tmp_path / name).write_bytes(content)
+    argv = [
+        "announce",
+        "did.jsonl",
+        "--words",
+        "words.txt",
+        "--keys",
+        "keys.sealed",
+        "--inboxes",
+        "inboxes.txt",
+        "-o",
+        "out.json",
+    ]
+    argv = [str(tmp_path / each) if "." in each else each for each in argv]
+    assert tool.main([*argv, "--old", world.alice.uri, "--new", "https://new.example/users/alice"]) == tool.DONE
+    [request] = json.loads((tmp_path / "out.json").read_bytes())["requests"]
+    headers = {name.lower(): value for name, value in request["headers"].items()}
+    said = dict(re.findall(r'(\w+)="([^"]*)"', headers["signature"]))
+    assert said["keyId"] == f"{world.alice.uri}#main-key"
+    values = {"(request-target)": "post /inbox", **headers}
+    message = "\n".join(f"{name}: {values[name]}" for name in said["headers"].split())
+    public = serialization.load_pem_public_key(world.alice.keys.get(name="main-key").public.encode())
+    assert isinstance(public, rsa.RSAPublicKey)
+    public.verify(base64.b64decode(said["signature"]), message.encode(), padding.PKCS1v15(), hashes.SHA256())
+
+
+def test_what_others_saw_is_in_it(world: World) -> None:
+    """Receipts and outbox heads, each line checked; and the head over a manifest that only the home signed."""
+    video = stored_video(world)
+    outbox.announce_video(VideoPublished(video_id=video.pk))
+    first = made(world, "daily")
+    [head] = OutboxHead.objects.filter(identity_id=world.alice.scid, object=first.manifest_sha256)
+    data = tar_of(made(world, "daily"))
+    verdict = judged(data)
+    assert [line["seq"] for line in lines(data, verify.HEADS)] == list(range(1, head.seq + 1))
+    assert (verdict.heads, verdict.receipts) == (head.seq, 1)
+    log = identities.log_of(Identity.objects.get(scid=world.alice.scid))
+    whole = part(data, verify.HEADS).splitlines()
+    assert len(whole) > 1
+    for changed in (
+        [*whole[:-1], whole[-1].replace(b'"v":1', b'"v":2')],
+        [*whole[:-1], whole[-1].replace(first.manifest_sha256.encode(), b"0" * 64)],
+        [whole[-1], whole[0], b"{}"],
+    ):
+        with pytest.raises(BadPart):
+            witnessed.check_heads(changed, log=log, now=datetime.now(UTC))
+    [receipt] = part(data, verify.RECEIPTS).splitlines()
+    with pytest.raises(BadPart):
+        witnessed.check_receipts([receipt.replace(b'"v":1', b'"v":2')], scid=log.scid)
+    with pytest.raises(ForeignIdentity):
+        witnessed.check_receipts([receipt], scid=world.bob.scid or "")
+
+
+def test_what_her_own_key_signed_needs_no_head(world: World) -> None:
+    archive = made(world)
+    assert not OutboxHead.objects.filter(object=archive.manifest_sha256).exists()
 
 
 def test_each_names_the_one_before(world: World) -> None:

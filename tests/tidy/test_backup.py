@@ -21,6 +21,7 @@ from tests.tidy.tools import DEPLOY, ROOT, find
 pytestmark = pytest.mark.slow
 ACCOUNT = ["accounts", "create", "alice", "--email", "alice@example.org", "--admin", "--password-stdin"]
 CONTENT = b"a video"
+ORIGINAL = b"the file from which it was made"
 
 
 def _variables(folder: Path, **more: str) -> dict[str, str]:
@@ -46,6 +47,9 @@ def _live(folder: Path, **more: str) -> dict[str, str]:
     _put(folder / "media" / name, CONTENT)
     _put(folder / "media" / "tmp" / "passing", b"half")
     _put(folder / "uploads" / "1234", b"on its way")
+    digest = hashlib.sha256(ORIGINAL).hexdigest()
+    _put(folder / "archives" / "vault" / digest[:2] / digest, ORIGINAL)
+    _put(folder / "archives" / "vault" / "tmp" / "passing", b"half")
     return variables
 
 
@@ -69,7 +73,7 @@ def _rows(path: Path) -> list[str]:
 
 def _files(folder: Path) -> dict[str, bytes]:
     found = {}
-    for part in ("secrets", "ledger", "media", "uploads"):
+    for part in ("secrets", "ledger", "media", "uploads", "archives"):
         found |= {str(path.relative_to(folder)): path.read_bytes() for path in (folder / part).rglob("*") if path.is_file()}
     return {name: content for name, content in found.items() if "/tmp/" not in name and name != "ledger/lock"}
 

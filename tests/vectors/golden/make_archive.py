@@ -5,6 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from server.core import canonical
+from server.identity import keylog
+from server.identity.receipts import make_receipt
 from server.portability import manifest, paths, tar
 from server.portability.manifest import File
 from tests.pure.identities import NOW, key, under_server
@@ -24,11 +26,22 @@ def contents() -> dict[str, bytes]:
         "comments_open": True, "published": "2026-11-20T08:00:00Z", "edited": None,
         "video": hashlib.sha256(FILM).hexdigest(), "poster": None,
     }  # fmt: skip
+    head = keylog.make_head(under_server(), previous=None, document=activity, key=key("home-1"), now=NOW)
+    receipt = make_receipt(
+        scid=under_server().scid,
+        version_id=under_server().version_ids[0],
+        replica="https://gamma.example",
+        verification_method="https://gamma.example/actor#instance-1",
+        key=key("replica"),
+        now=NOW,
+    )
     return {
         "actor/actor.json": canonical.jcs({"id": ACTOR, "type": "Person", "preferredUsername": "alice"}),
         "graph/following.csv": b"Account address,Show boosts,Notify on new posts,Languages\nbob@beta.example,true,false,\n",
         "identity/did.jsonl": under_server().data,
+        "identity/receipts.jsonl": canonical.jcs(receipt) + b"\n",
         paths.media(hashlib.sha256(FILM).hexdigest()): FILM,
+        "objects/heads.jsonl": canonical.jcs(head) + b"\n",
         "objects/outbox.jsonl": canonical.jcs(activity) + b"\n",
         "objects/videos.jsonl": canonical.jcs(video) + b"\n",
     }
