@@ -10,7 +10,6 @@ Two signatures, because servers believe in different ones: the Move carries a FE
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +100,7 @@ def plan(log: PolicyLog, *, old_actor: str, inboxes: Sequence[str], key_id: str 
 
     ``key_id`` names the old account's RSA key to those who know it: ``#main-key``, where its home did not call it otherwise.
     """
-    now_at, before = read(log.head.entry.state), _document_naming(log, old_actor)
+    now_at, before = read(log.head.entry.state), document_naming(log, old_actor)
     if before is None or now_at.actor == old_actor:
         raise BadMoveRequests("The key log does not say that this account was left.")
     made = MoveRequests(
@@ -156,12 +155,12 @@ def sign(
 
     Raises Conflict when ``user_key`` is not the one that the old account listed.
     """
-    before = _document_naming(log, requests.old_actor)
+    before = document_naming(log, requests.old_actor)
     if before is None or multikey_of(user_key) != before.user.multikey:
         raise Conflict("This is not the #user key of the old account.")
     activity = requests.activity
     proof = proofs.create_proof(activity, key=user_key, verification_method=requests.user_method, created=now)
-    body = json.dumps({**activity, "proof": proof}, ensure_ascii=False, separators=(",", ":"))
+    body = canonical.jcs({**activity, "proof": proof}).decode()
     date = now.replace(microsecond=0)
     signed = [
         {"inbox": inbox, "signature": _signature(requests.key_id, inbox, body, date, actor_key)}
@@ -264,7 +263,7 @@ def _check_places(requests: MoveRequests) -> None:
         raise BadMoveRequests(f"An address cannot be used: {error}") from error
 
 
-def _document_naming(log: PolicyLog, actor: str) -> Document | None:
+def document_naming(log: PolicyLog, actor: str) -> Document | None:
     """The newest document of the log that names ``actor`` as the person's account."""
     documents = (read(version.entry.state) for version in reversed(log.versions))
     return next((document for document in documents if document.actor == actor), None)
@@ -280,7 +279,7 @@ def _check_body(body: str, requests: MoveRequests, log: PolicyLog, now: datetime
         raise BadMoveRequests("The body is not the Move that was asked for.")
     if proof.get("verificationMethod") != requests.user_method:
         raise WrongMoveSignature("The Move is not signed by the old account's #user key.")
-    before = _document_naming(log, requests.old_actor)
+    before = document_naming(log, requests.old_actor)
     assert before is not None
     try:
         proofs.verify_proof(activity, proof, public=canonical.multikey_ed25519_decode(before.user.multikey), now=now)

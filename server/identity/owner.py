@@ -14,7 +14,7 @@ from nacl.signing import SigningKey
 
 from server.core import canonical
 from server.core.errors import Conflict, WrongState
-from server.identity import hostgrant, keylog, mnemonic
+from server.identity import hostgrant, keylog, mnemonic, moverequests
 from server.identity.keylog import PolicyLog
 from server.identity.offer import Offer
 
@@ -104,6 +104,16 @@ def user_signer(log: PolicyLog, seed: bytes) -> SigningKey:
     if user is None:
         raise NotTheseWords("The identity has another #user key than these words. Recover it first.")
     return mnemonic.user_key(seed, user)
+
+
+def former_user_signer(log: PolicyLog, seed: bytes, *, actor: str) -> SigningKey:
+    """The ``#user`` key of the account ``actor`` that ``log`` left. Raises NotTheseWords when the words have another one."""
+    document = moverequests.document_naming(log, actor)
+    keys = (mnemonic.user_key(seed, number) for number in range(len(log.versions) + 1))
+    found = next((key for key in keys if document and keylog.multikey_of(key) == document.user.multikey), None)
+    if found is None:
+        raise NotTheseWords("The old account had another #user key than these words.")
+    return found
 
 
 def _paper(log: PolicyLog, seed: bytes) -> tuple[SigningKey, str]:

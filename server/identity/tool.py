@@ -20,7 +20,7 @@ from nacl.public import PublicKey, SealedBox
 
 from server.core import canonical
 from server.core.errors import Invalid, NotAllowed, TributaryError
-from server.identity import keyfile, keylog, mnemonic, owner, signing
+from server.identity import keyfile, keylog, mnemonic, moverequests, owner, signing
 from server.identity.keylog import PolicyLog
 from server.identity.offer import read_offer
 
@@ -100,11 +100,7 @@ def seal(options: argparse.Namespace) -> Result:
 
 def unseal(options: argparse.Namespace) -> Result:
     """Open a sealed file with the words."""
-    try:
-        data = SealedBox(mnemonic.box_key(_seed(options))).decrypt(Path(options.file).read_bytes())
-    except (CryptoError, ValueError, TypeError) as error:
-        raise NotAllowed("This file was sealed to another key, or was changed.") from error
-    return _file(options, data)
+    return _file(options, _open(Path(options.file), _seed(options)))
 
 
 def route(options: argparse.Namespace) -> Result:
@@ -123,21 +119,19 @@ def route(options: argparse.Namespace) -> Result:
     return _signed(options, signed, post=options.post)
 
 
-def announce(options: argparse.Namespace) -> Result:
-    """Sign the Move for servers without key logs: one request for each inbox (T1), and one activity to relay (T3)."""
-    log, seed, now = _log(options), _seed(options), _now(options)
-    activity = signing.move_activity(old=options.old, new=options.new)
-    body: Result = {"requests": []}
-    if options.keys:
-        opened = SealedBox(mnemonic.box_key(seed)).decrypt(Path(options.keys).read_bytes())
-        rsa = signing.read_rsa_key(opened.decode("utf-8", "replace"))
-        inboxes = [line.strip() for line in _read(options.inboxes).splitlines() if line.strip()]
-        key_id = options.key_id or f"{options.old}#main-key"
-        body["requests"] = [signing.signed_request(activity, inbox=inbox, key=rsa, key_id=key_id, now=now) for inbox in inboxes]
-    document = keylog.read(log.head.entry.state)
-    method = options.method or f"{options.old}#user-{document.user.number}"
-    body["relay"] = signing.with_proof(activity, key=owner.user_signer(log, seed), verification_method=method, now=now)
-    return _signed(options, body, post=options.post)
+def tell(options: argparse.Namespace) -> Result:
+    """Sign the Move that the new home asks for (MoveRequests), for servers without key logs."""
+    log, seed = _log(options), _seed(options)
+    requests = moverequests.read_requests(_read(options.requests).encode(), log=log)
+    opened = _open(Path(options.keys), seed) if options.keys else b""
+    signed = moverequests.sign(
+        requests,
+        log=log,
+        user_key=owner.former_user_signer(log, seed, actor=requests.old_actor),
+        actor_key=signing.read_rsa_key(opened.decode("utf-8", "replace")) if options.keys else None,
+        now=_now(options),
+    )
+    return {**_file(options, canonical.jcs(signed)), "target": requests.new_actor, "requests": len(signed["requests"])}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -179,18 +173,10 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--debtor", required=True, metavar="ORIGIN", help="such as peer.example/ledger/1")
     added.add_argument("--to", required=True, metavar="MULTIKEY", help="the debtor's #instance-box key")
     added.add_argument("--seq", required=True, type=int, metavar="N", help="one more than the route before")
-    _add_announce(commands)
+    added = _add(commands, tell, out=True)
+    added.add_argument("requests", metavar="REQUESTS", help="what the new home asks to be signed (move-requests.json)")
+    added.add_argument("--keys", metavar="FILE", help="keys.sealed of the archive; without it only the proof is signed")
     return parser
-
-
-def _add_announce(commands: Any) -> None:
-    added = _add(commands, announce, post=True)
-    added.add_argument("--old", required=True, metavar="ACTOR", help="the address of the old actor")
-    added.add_argument("--new", required=True, metavar="ACTOR", help="the address of the new one")
-    added.add_argument("--keys", metavar="FILE", help="keys.sealed of the archive, for T1")
-    added.add_argument("--inboxes", metavar="FILE", default="-", help="one address on each line, for T1")
-    added.add_argument("--key-id", metavar="URL", help="of the RSA key; OLD#main-key unless given")
-    added.add_argument("--method", metavar="URL", help="of the #user key as the old actor listed it; OLD#user-n unless given")
 
 
 def _add(
@@ -233,6 +219,13 @@ def _seed(options: argparse.Namespace) -> bytes:
     if options.words and options.words != "-":
         return mnemonic.seed(_read(options.words))
     return mnemonic.seed(getpass.getpass("Recovery words: ") if sys.stdin.isatty() else sys.stdin.read())
+
+
+def _open(file: Path, seed: bytes) -> bytes:
+    try:
+        return SealedBox(mnemonic.box_key(seed)).decrypt(file.read_bytes())
+    except (CryptoError, ValueError, TypeError) as error:
+        raise NotAllowed("This file was sealed to another key, or was changed.") from error
 
 
 def _versioned_method(log: PolicyLog) -> str:

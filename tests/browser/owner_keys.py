@@ -92,14 +92,23 @@ SCENARIOS = {
     "signing": """
         const { signing, ed25519 } = modules;
         const signer = await ed25519.signerOf(bytes(given.seed));
-        const { now, old, next } = given;
-        const activity = signing.moveActivity(old, next);
-        const key = await signing.readRsaKey(given.pem);
-        const requests = [];
-        for (const inbox of given.inboxes) requests.push(await signing.signedRequest(activity, { inbox, key, keyId: `${old}#main-key`, now }));
-        const relay = await signing.withProof(activity, { signer, method: `${old}#user-2`, now });
-        const route = await signing.payoutRoute({ ...given.route, sealed: bytes(given.route.sealed), signer, now });
-        return [requests, relay, route];""",
+        return signing.payoutRoute({ ...given.route, sealed: bytes(given.route.sealed), signer, now: given.now });""",
+    "moves": """
+        const { signing, owner, writing } = modules;
+        const said = [];
+        for (const { log: lines, requests, seed, pem, now } of given) {
+          try {
+            const log = await writing.openLog(lines, now);
+            const asked = await signing.readMoveRequests(requests, log);
+            const { multikey } = signing.documentNaming(log, asked.get("oldActor")).user;
+            const signer = await owner.userSigner(log, bytes(seed), multikey);
+            said.push(await signing.signMove(asked, { signer, actorKey: pem && (await signing.readRsaKey(pem)), now }));
+          } catch (error) {
+            if (error.name !== "Refused") throw error;
+            said.push(error.code);
+          }
+        }
+        return said;""",
     "lock": "return modules.keyfile.lock(given.secret, given.password, { salt: bytes(given.salt), nonce: bytes(given.nonce), memory_kib: given.memory_kib });",
     "unlock": """
         const said = [];

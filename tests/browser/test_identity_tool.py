@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from nacl.public import PrivateKey, PublicKey, SealedBox
 from playwright.sync_api import Browser, Page, expect
 
-from federation.wire import keys as wire_keys
-from federation.wire import signatures
 from server.core import canonical, proofs
-from server.identity import hostgrant, keyfile, keylog, mnemonic, owner, queries, signing, tool
+from server.identity import hostgrant, keyfile, keylog, mnemonic, moverequests, owner, queries, signing, tool
 from server.identity.offer import offer_document
 from server.web import offline_page
 from tests.browser.conftest import SIZES, Visit
@@ -25,19 +21,14 @@ from tests.browser.test_identity_keys import VECTORS, milliseconds, offer_for
 from tests.browser.test_keys_pages import KEYS, Traffic, make_words, no_wider, secrets_of, take
 from tests.pure import identities
 from tests.pure.identities import NOW
+from tests.pure.test_move_requests import SPOILS
 from tests.world import World
 
 LATER = NOW + timedelta(days=5)
-OLD, NEW = "https://alpha.example/users/alice", "https://new.example/users/alice"
-INBOXES = ["https://mastodon.example/inbox", "https://gts.example:8443/users/bob/inbox?x=1"]
+NEW = "https://new.example/users/alice"
+GOLDEN_MOVE = json.loads((VECTORS / "golden/identity/signed-move.json").read_text())
 WORDS = mnemonic.words(bytes(range(32)), language="french")
 SEED = mnemonic.seed(WORDS)
-
-
-@pytest.fixture(scope="module")
-def pem() -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
 
 
 @pytest.fixture
@@ -175,43 +166,28 @@ def test_a_route_can_be_read_by_the_debtor_alone(alone: Page) -> None:
     assert f"?versionId={log.head.entry.version_id}#user-2" in route["proof"]["verificationMethod"]
 
 
-def test_the_move_for_other_networks(alone: Page, tmp_path: Path, pem: str) -> None:
-    """A6: the requests hold by the rules for signatures of our own inbox, which are Mastodon's."""
-    log = owned().data
-    archive = SealedBox(PublicKey(bytes(mnemonic.box_key(SEED).public_key))).encrypt(json.dumps({"main-key": pem}).encode())
+def test_the_move_for_other_networks(alone: Page, tmp_path: Path) -> None:
+    """The tool signs what the new home asked for, as Python does; and by proof alone where the old account's key is lost."""
+    log, archived = GOLDEN_MOVE["log"].encode(), json.dumps({"v": 1, "keys": [{"privateKeyPem": GOLDEN_MOVE["pem"]}]}).encode()
+    keys = SealedBox(PublicKey(bytes(mnemonic.box_key(SEED).public_key))).encrypt(archived)
+    requests = json.dumps(GOLDEN_MOVE["requests"], indent=2).encode()
+    files = {"did.jsonl": log, "requests": requests, "keys.sealed": keys}
     give(alone, log)
     opened(alone, "Tell servers that keep no key logs")
-    alone.get_by_label("Old address").fill(OLD)
-    alone.get_by_label("New address").fill(NEW)
-    alone.get_by_label("keys.sealed").set_input_files(
-        {"name": "keys.sealed", "mimeType": "application/octet-stream", "buffer": archive}
+    alone.get_by_label("What your new home asks to be signed").set_input_files(
+        {"name": "move-requests.json", "mimeType": "application/json", "buffer": requests}
     )
-    alone.get_by_label("Inboxes").fill("\n".join(INBOXES))
+    proven = act(alone, "Sign")
+    assert proven == command(tmp_path, "tell", "did.jsonl", "requests", files=files)
+    alone.get_by_label("keys.sealed").set_input_files(
+        {"name": "keys.sealed", "mimeType": "application/octet-stream", "buffer": keys}
+    )
     made = act(alone, "Sign")
-    files = {"did.jsonl": log, "keys.sealed": archive, "inboxes": "\n".join(INBOXES).encode()}
-    assert made == command(
-        tmp_path, "announce", "did.jsonl", "--old", OLD, "--new", NEW, "--keys", "keys.sealed", "--inboxes", "inboxes", files=files
-    )  # fmt: skip
-    body = json.loads(made)
-    public = signing.read_rsa_key(pem).public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )  # fmt: skip
-    hosts = ["mastodon.example", "gts.example:8443"]
-    for request, host in zip(body["requests"], hosts, strict=True):
-        target = request["url"].split(host, 1)[1]
-        headers = {name.lower(): value for name, value in request["headers"].items()}
-        claim = signatures.read(signatures.Message("POST", target, headers, request["body"].encode()))
-        key = wire_keys.Key(f"{OLD}#main-key", OLD, public.decode())
-        signatures.verify(claim, key, now=LATER, own_hosts=hosts)
-        changed = {**headers, "date": "Fri, 27 Nov 2026 12:00:01 GMT"}
-        later = signatures.read(signatures.Message("POST", target, changed, request["body"].encode()))
-        with pytest.raises(signatures.BadSignature):
-            signatures.verify(later, key, now=LATER, own_hosts=hosts)
-        assert json.loads(request["body"])["target"] == NEW
-    relay = body["relay"]
-    user = canonical.multikey_ed25519_decode(keylog.multikey_of(mnemonic.user_key(SEED, 0)))
-    proofs.verify_proof(relay, relay["proof"], public=user, now=LATER)
-    assert relay["proof"]["verificationMethod"] == f"{OLD}#user-2"
+    assert made == command(tmp_path, "tell", "did.jsonl", "requests", "--keys", "keys.sealed", files=files)
+    policy = keylog.verify_policy(log, now=LATER, caps=keylog.SOFT)
+    asked = moverequests.read_requests(requests, log=policy)
+    for data, count in ((proven, 0), (made, 2)):
+        assert len(moverequests.read_signed(data, requests=asked, log=policy, now=LATER).headers) == count
 
 
 REFUSED = {
@@ -237,21 +213,22 @@ def test_a_log_that_was_changed_is_refused_by_name(alone: Page) -> None:
     expect(alone.get_by_role("alert")).to_contain_text("V4")
 
 
-def test_signing_and_key_files_are_the_same_bytes(visit: Visit, pem: str) -> None:
+def test_signing_and_key_files_are_the_same_bytes(visit: Visit) -> None:
     page = visit(None, "desktop", bypass_csp=True)
     page.goto("/about")
-    key, rsa_key = mnemonic.user_key(SEED, 0), signing.read_rsa_key(pem)
+    key = mnemonic.user_key(SEED, 0)
     route = {"scid": owned().scid, "debtor": "peer.example/ledger/1", "seq": 7, "method": "did:x#user-1"}
-    given = {
-        "seed": b64(bytes(key)), "now": milliseconds(NOW), "old": OLD, "next": NEW, "pem": pem, "inboxes": INBOXES,
-        "route": {**route, "sealed": b64(b"sealed")},
-    }  # fmt: skip
-    activity = signing.move_activity(old=OLD, new=NEW)
-    requests = [signing.signed_request(activity, inbox=one, key=rsa_key, key_id=f"{OLD}#main-key", now=NOW) for one in INBOXES]
-    relay = signing.with_proof(activity, key=key, verification_method=f"{OLD}#user-2", now=NOW)
+    given = {"seed": b64(bytes(key)), "now": milliseconds(NOW), "route": {**route, "sealed": b64(b"sealed")}}
     method = str(route.pop("method"))
     signed = signing.payout_route(**route, sealed=b"sealed", key=key, verification_method=method, now=NOW)  # type: ignore[arg-type]
-    assert run(page, "signing", given) == [requests, relay, signed]
+    assert run(page, "signing", given) == signed
+
+    good = {"log": GOLDEN_MOVE["log"], "seed": b64(bytes.fromhex(GOLDEN_MOVE["seed"])), "pem": GOLDEN_MOVE["pem"]}
+    good |= {"now": milliseconds(canonical.parse_time(GOLDEN_MOVE["now"]))}
+    documents = [json.dumps({**GOLDEN_MOVE["requests"], **spoil}) for spoil in SPOILS]
+    documents.append(json.dumps(GOLDEN_MOVE["requests"]).replace('"v": 1', '"v": 1, "v": 1'))
+    asked = [{**good, "requests": one} for one in (json.dumps(GOLDEN_MOVE["requests"]), *documents)]
+    assert run(page, "moves", asked) == [GOLDEN_MOVE["signed"], *["bad_move_requests"] * len(documents)]
 
     vectors = json.loads((VECTORS / "golden/identity/key-files.json").read_text())
     for one in vectors:

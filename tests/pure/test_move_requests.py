@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,14 +11,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from federation.wire import signatures
 from federation.wire.keys import Key
 from federation.wire.signatures import Message
+from server.core import canonical
 from server.core.errors import Conflict
-from server.identity import moverequests
+from server.identity import keylog, moverequests, owner
 from server.identity.keylog import PolicyLog
 from server.identity.moverequests import BadMoveRequests, MoveRequests, WrongMoveSignature
 from tests.pure.identities import NOW, key, moved
 from tests.world import rsa_pair
 
 OLD, NEW = "https://alpha.example/users/alice", "https://beta.example/users/alice"
+GOLDEN = Path(__file__).parents[1] / "vectors/golden/identity/signed-move.json"
 INBOXES = ["https://masto.example/inbox", "https://gts.example/users/bob/inbox?x=1"]
 LATER = NOW + timedelta(days=3)
 
@@ -68,17 +71,22 @@ def test_without_the_old_accounts_key_the_proof_remains(log: PolicyLog) -> None:
     assert (move.headers, "proof" in json.loads(move.body)) == ({}, True)
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
+# Held against the browser's as well: tests/browser/test_identity_tool.py.
+SPOILS: list[dict[str, Any]] = [
         {"more": 1}, {"v": 2}, {"v": True}, {"type": "SignedMoveRequests"}, {"scid": "Qm"}, {"oldActor": NEW},
         {"oldActor": "https://other.example/users/alice"}, {"newActor": "https://mallory.example/users/alice"},
         {"audience": "https://mallory.example"}, {"keyId": "https://other.example/users/alice#main-key"},
         {"keyId": OLD + '"'}, {"userMethod": f"{OLD}#home-1"}, {"inboxes": [*INBOXES, INBOXES[0]]}, {"inboxes": [5]},
         {"inboxes": ["https://masto.example:443/inbox"]}, {"inboxes": ["file:///etc/passwd"]},
         {"activity": {"type": "Delete", "actor": OLD, "object": OLD}},
-    ],
-)  # fmt: skip
+        {"inboxes": ["https://Masto.example/inbox"]}, {"inboxes": ["https://a@masto.example/inbox"]},
+        {"inboxes": ["https://masto.example./inbox"]}, {"inboxes": ["https://masto.example/in box"]},
+        {"inboxes": ["https://m\u00e4sto.example/inbox"]}, {"inboxes": ["https://0x7f.1/inbox"]}, {"inboxes": ["https://"]},
+        {"inboxes": ["https://masto.example/" + 2048 * "a"]}, {"inboxes": ""}, {"keyId": 5}, {"keyId": "key"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
 def test_the_owner_signs_only_the_move_that_her_log_tells(log: PolicyLog, spoil: dict[str, Any]) -> None:
     document = {**moverequests.requests_document(asked(log)), **spoil}
     with pytest.raises(BadMoveRequests):
@@ -121,6 +129,21 @@ def test_signatures_grow_old(log: PolicyLog, actor_key: rsa.RSAPrivateKey) -> No
     for now in (LATER + timedelta(hours=12), LATER - timedelta(hours=1, seconds=1)):
         with pytest.raises(BadMoveRequests, match="Sign them again"):
             read(log, made, now=now)
+
+
+def test_the_golden_bytes() -> None:
+    """What one version signs every later one reads; the browser signs the same (tests/browser/test_identity_tool.py)."""
+    golden = json.loads(GOLDEN.read_text())
+    now = canonical.parse_time(golden["now"])
+    log = keylog.verify_policy(golden["log"].encode(), now=now, caps=keylog.SOFT)
+    requests = moverequests.read_requests(json.dumps(golden["requests"]).encode(), log=log)
+    user = owner.former_user_signer(log, bytes.fromhex(golden["seed"]), actor=requests.old_actor)
+    actor_key = moverequests.load_actor_key(golden["pem"].encode())
+    assert moverequests.sign(requests, log=log, user_key=user, actor_key=actor_key, now=now) == golden["signed"]
+    data = canonical.jcs(golden["signed"])
+    assert set(moverequests.read_signed(data, requests=requests, log=log, now=now).headers) == set(golden["requests"]["inboxes"])
+    with pytest.raises(owner.NotTheseWords):
+        owner.former_user_signer(log, bytes(64), actor=requests.old_actor)
 
 
 def test_a_key_that_is_none() -> None:

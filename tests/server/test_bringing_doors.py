@@ -1,20 +1,24 @@
 """Coming back with one's own keys by page, API and command; and the Move that the owner signs for other servers."""
 
+import hashlib
 import io
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from nacl.public import PublicKey, SealedBox
 
 from federation import arriving
 from federation.models import Delivery
 from server.accounts import moving, telling
 from server.accounts.models import SignedMove
-from server.core import clock, worker
+from server.core import canonical, clock, worker
 from server.core.errors import Conflict, NotAllowed, WrongState
-from server.identity import mnemonic, moverequests, queries, statements
+from server.identity import mnemonic, queries, statements, tool
 from server.identity.models import Receipt
 from server.identity.offer import read_offer
 from tests.server.calls import Api
@@ -52,11 +56,24 @@ def witnessed(scid: str) -> None:
 
 
 def signed_with(gone: Wanderer, document: dict[str, Any], *, with_key: bool = True) -> dict[str, Any]:
-    """What her tool makes of the MoveRequests: it holds them against the log first."""
-    log = queries.log_of(queries.by_scid(gone.scid))
-    requests = moverequests.read_requests(json.dumps(document).encode(), log=log)
-    key = moverequests.load_actor_key(rsa_pair("alice of old")[0].encode()) if with_key else None
-    return moverequests.sign(requests, log=log, user_key=mnemonic.user_key(gone.seed, 0), actor_key=key, now=clock.now())
+    """What the recovery tool makes of the MoveRequests: it holds them against the log first."""
+    archived = json.dumps({"v": 1, "keys": [{"privateKeyPem": rsa_pair("alice of old")[0]}]}).encode()
+    files = {
+        "did.jsonl": queries.log_bytes(queries.by_scid(gone.scid)),
+        "requests.json": json.dumps(document).encode(),
+        "keys.sealed": SealedBox(PublicKey(bytes(mnemonic.box_key(gone.seed).public_key))).encrypt(archived),
+        "words": mnemonic.words(hashlib.sha256(b"alice").digest()).encode(),
+    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, data in files.items():
+            (folder / file).write_bytes(data)
+        keys = ["--keys", str(folder / "keys.sealed")] if with_key else []
+        asked = [str(folder / file) for file in ("did.jsonl", "requests.json")]
+        now = canonical.time_text(clock.now())
+        out = folder / "signed.json"
+        assert tool.main(["tell", *asked, *keys, "--words", str(folder / "words"), "--now", now, "-o", str(out)]) == tool.DONE
+        return dict(json.loads(out.read_bytes()))
 
 
 def test_the_pages_from_the_log_to_the_last_server(browser: Client, world: World, gone: Wanderer) -> None:

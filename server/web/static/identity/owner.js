@@ -24,6 +24,15 @@ export async function standing(log, seed) {
   return { paper, user, box: await boxKey(seed) };
 }
 
+/** The signer of the `#user` key in `multikey`, one of the numbers that `log` can have used; null when the words have another. */
+export async function userSigner(log, seed, multikey) {
+  for (let number = 0; number <= log.versions.length; number += 1) {
+    const signer = await userKey(seed, number);
+    if (signer.multikey === multikey) return signer;
+  }
+  return null;
+}
+
 async function committed(log, seed) {
   const found = await standing(log, seed);
   if (found.paper === null) throw new Refused("not_committed", "these words do not hold the next key of this identity");

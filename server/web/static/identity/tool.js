@@ -6,8 +6,8 @@ import { writeJson } from "../ledger-verifier/json.js";
 import { make } from "../ledger-verifier/words.js";
 import { toMap } from "./proving.js";
 import { parseList, readWords, seedOf, userSeed } from "./mnemonic.js";
-import { move, readOffer, recover, rotate, standing } from "./owner.js";
-import { moveActivity, payoutRoute, readRsaKey, signedRequest, withProof } from "./signing.js";
+import { move, readOffer, recover, rotate, standing, userSigner } from "./owner.js";
+import { documentNaming, payoutRoute, readMoveRequests, readRsaKey, signMove } from "./signing.js";
 import { open, seal } from "./sealed.js";
 import { unlock } from "./keyfile.js";
 import { drawQr } from "./qr.js";
@@ -195,21 +195,18 @@ on("route", async (form) => {
   show(writeJson(signed), { name: "route.json", type: JSON_TYPE, say: "Signed and sealed: only the debtor can read where to pay." });
 });
 
-on("announce", async (form) => {
+on("tell", async (form) => {
   const found = await log();
-  const now = Date.now();
-  const old = text(form, "old");
-  const activity = moveActivity(old, text(form, "new"));
-  const requests = [];
-  if (field(form, "keys").files.length > 0) {
-    const { box } = await standing(found, await seed());
-    const key = await readRsaKey(fromUtf8(await open(await fileOf(form, "keys", "keys.sealed"), box.key)));
-    for (const inbox of text(form, "inboxes").split(/\s+/).filter((one) => one !== "")) {
-      requests.push(await signedRequest(activity, { inbox, key, keyId: `${old}#main-key`, now }));
-    }
-  }
-  const relay = await withProof(activity, { signer: await userOf(found), method: `${old}#user-${found.document.user.number}`, now });
-  show(writeJson(toMap({ requests, relay })), { name: "announce.json", type: JSON_TYPE, say: `Signed: ${requests.length} requests, and one activity that anybody may relay. Your new home sends them.` });
+  const requests = await readMoveRequests(fromUtf8(await fileOf(form, "requests", "what the new home asks to be signed")), found);
+  const secret = await seed();
+  const signer = await userSigner(found, secret, documentNaming(found, requests.get("oldActor")).user.multikey);
+  if (signer === null) throw new Error("Your old account had another signing key than these words.");
+  const { box } = await standing(found, secret);
+  const hasKeys = field(form, "keys").files.length > 0;
+  const actorKey = hasKeys ? await readRsaKey(fromUtf8(await open(await fileOf(form, "keys", "keys.sealed"), box.key))) : null;
+  const signed = await signMove(requests, { signer, actorKey, now: Date.now() });
+  const whom = hasKeys ? `for ${requests.get("inboxes").length} servers` : "without the old account’s key: Mastodon from 4.7 believes it";
+  show(writeJson(signed), { name: "signed-move.json", type: JSON_TYPE, say: `Signed ${whom}. Bring the file to the page “Tell your followers” of your new home within twelve hours.` });
 });
 
 // A kit: the tool with a key file inside.
