@@ -11,7 +11,7 @@ from server.accounts import actions, queries
 from server.accounts.facts import AccountArrived, AccountMoved, AccountUpdated
 from server.accounts.following import check_may_act, repoint_follows
 from server.accounts.models import Account
-from server.core import canonical, clock, facts, hosts, keys, limits
+from server.core import clock, facts, hosts, keys, limits
 from server.core.errors import Conflict, Invalid, NotAllowed, NotFound, WrongState
 from server.identity import actions as identities
 from server.identity import moverequests, resolver, statements
@@ -97,25 +97,6 @@ def expect_move(*, account: Account, by: Account, old_address: str) -> Offer:
         return identities.offer_home(
             scid=old.scid, handle=account.handle, actor_uri=account.uri, home_key=account.keys.get(name="home-1").public
         )
-
-
-def expect_identity(*, account: Account, by: Account, scid: str) -> Offer:
-    """At the new home: make ``account`` ready for the identity ``scid``, whose old home is asked nothing: it may be gone.
-
-    Only the holder of its keys can answer the offer. Raises NotAllowed, Invalid, Conflict.
-    """
-    check_may_act(by)
-    if by.pk != account.pk:
-        raise NotAllowed("This is not your account.")
-    if not canonical.MULTIHASH.fullmatch(scid):
-        raise Invalid("This is not the name of an identity.", field="old_address")
-    if scid == account.scid:
-        raise Invalid("This identity lives here already.", field="old_address")
-    if account.moved_to_id is not None:
-        raise Conflict("This account has moved away itself.")
-    return identities.offer_home(
-        scid=scid, handle=account.handle, actor_uri=account.uri, home_key=account.keys.get(name="home-1").public
-    )
 
 
 def move_away(*, account: Account, by: Account, to_address: str) -> Account:

@@ -59,7 +59,7 @@ class FollowersForm(forms.Form):
 @needs_account
 def with_keys(request: HttpRequest, viewer: Account) -> HttpResponse:
     """The first step: which identity. Nothing has moved after it."""
-    form = KeysForm(request.POST or None, request.FILES or None)
+    form = KeysForm(request.POST, request.FILES) if request.method == "POST" else KeysForm()
     if form.is_bound and form.is_valid():
         try:
             log = _content(form.cleaned_data["log"], bytes_max=SOFT.bytes_max) if form.cleaned_data["log"] else None
@@ -76,7 +76,7 @@ def with_keys(request: HttpRequest, viewer: Account) -> HttpResponse:
 @needs_account
 def sign_arrival(request: HttpRequest, viewer: Account) -> HttpResponse:
     """The second step: the offer is signed, here or with the offline tool, and the identity arrives."""
-    form = SignedForm(request.POST or None, request.FILES or None)
+    form = SignedForm(request.POST, request.FILES) if request.method == "POST" else SignedForm()
     if form.is_bound and form.is_valid():
         try:
             body = _content(form.cleaned_data["signed"], bytes_max=moving.MOVE_BYTES_MAX)

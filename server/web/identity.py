@@ -10,10 +10,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from server.accounts import moving
 from server.accounts.models import Account
-from server.core import canonical
 from server.core.errors import Invalid, TributaryError
 from server.identity import actions, custody, keylog, queries
-from server.identity.offer import Offer
 from server.web import offline_page, reminders
 from server.web.answers import done, door
 from server.web.forms import put_error
@@ -42,7 +40,7 @@ class BringForm(forms.Form):
     old_address = forms.CharField(
         label="Your address at the old home",
         max_length=320,
-        help_text="For example alice@old.example, or the identity itself (Qm…) when that server is gone",
+        help_text="For example alice@old.example",
     )
 
 
@@ -113,7 +111,7 @@ def bring(request: HttpRequest, viewer: Account) -> HttpResponse:
     form = BringForm(request.POST or None)
     if form.is_bound and form.is_valid():
         try:
-            offer = _expect(viewer, form.cleaned_data["old_address"])
+            offer = moving.expect_move(account=viewer, by=viewer, old_address=form.cleaned_data["old_address"])
         except TributaryError as error:
             put_error(form, error)
         else:
@@ -123,7 +121,6 @@ def bring(request: HttpRequest, viewer: Account) -> HttpResponse:
                 {
                     "expected": offer,
                     "old_address": form.cleaned_data["old_address"],
-                    "without_old_home": offer.scid == form.cleaned_data["old_address"].strip(),
                     "form": BringForm(),
                 },
             )
@@ -144,18 +141,6 @@ def bring_log(request: HttpRequest, viewer: Account) -> HttpResponse:
     return done(request, to=reverse("identity"), say=said)
 
 
-@require_POST
-@door
-@needs_account
-def arrive(request: HttpRequest, viewer: Account) -> HttpResponse:
-    """The move that the owner signed with her kit, as a file."""
-    sent = request.FILES.get("move")
-    if sent is None:
-        raise Invalid("Choose the file that your recovery tool saved.", field="move")
-    moving.receive_move(handle=viewer.handle, body=sent.read(moving.MOVE_BYTES_MAX + 1))
-    return done(request, to=reverse("identity"), say="Welcome. Your identity lives here now.")
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @door
 @needs_account
@@ -170,12 +155,6 @@ def leave(request: HttpRequest, viewer: Account) -> HttpResponse:
         else:
             return done(request, to=reverse("identity"), say=f"You live at @{new.acct} now. Your followers are being told.")
     return render(request, "me/leave.html", {"form": form, **_facts(viewer)}, status=422 if form.is_bound else 200)
-
-
-def _expect(viewer: Account, old: str) -> Offer:
-    if canonical.MULTIHASH.fullmatch(old.strip()):
-        return moving.expect_identity(account=viewer, by=viewer, scid=old.strip())
-    return moving.expect_move(account=viewer, by=viewer, old_address=old)
 
 
 def _languages() -> list[dict[str, str]]:

@@ -84,7 +84,6 @@ urlpatterns = [
     path("identity/tool/offline", identity.offline_tool, name="offline_tool"),
     path("settings/identity/bring", identity.bring, name="bring_identity"),
     path("settings/identity/log", identity.bring_log, name="bring_log"),
-    path("settings/identity/arrive", identity.arrive, name="arrive_identity"),
     path("settings/aliases", aliases.listed, name="aliases"),
     path("settings/identity/bring/keys", bringing.with_keys, name="bring_with_keys"),
     path("settings/identity/bring/sign", bringing.sign_arrival, name="sign_arrival"),

@@ -172,10 +172,10 @@ def test_a_move_from_a_file_reaches_the_new_home(world: World) -> None:
     _, data, grant, _ = moved_by_the_owner(world)
     body = json.dumps({"log": data.decode().splitlines(), "grant": grant}).encode()
     bob, charlie = signed_in(world.bob), signed_in(world.charlie)
-    file = {"move": SimpleUploadedFile("move.json", body)}
-    assert charlie.post("/settings/identity/arrive", file).status_code == 404
-    assert bob.post("/settings/identity/arrive").status_code == 422
-    assert bob.post("/settings/identity/arrive", {"move": SimpleUploadedFile("move.json", body)}).status_code == 302
+    page = "/settings/identity/bring/sign"
+    assert charlie.post(page, {"signed": SimpleUploadedFile("move.json", body)}).status_code == 404
+    assert bob.post(page).status_code == 422
+    assert bob.post(page, {"signed": SimpleUploadedFile("move.json", body)}).status_code == 302
     world.bob.refresh_from_db()
     assert world.bob.scid == world.alice.scid
 
