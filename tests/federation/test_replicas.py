@@ -125,7 +125,7 @@ def test_who_refuses_is_asked_again_after_a_day(alice: Identity, keeper: Keeper,
 
 def test_a_replica_that_holds_another_branch_leaves_evidence(alice: Identity, keeper: Keeper, work: Callable[[], int]) -> None:
     log = queries.log_of(alice)
-    root = actions._open(actions._committed_root(alice, log))
+    root = actions.open_key(actions._committed_root(alice, log))
     rival = keylog.name_replicas(log, replicas=["https://evil.example"], key=root, next_keys=[], now=clock.now(), loopback=True)
     ours = keylog.name_replicas(log, replicas=["https://good.example"], key=root, next_keys=[], now=clock.now(), loopback=True)
     actions.accept_log(data=ours.data)

@@ -7,7 +7,7 @@ from django.urls import reverse
 from server.accounts.models import User
 from server.core import canonical, clock
 from server.identity import contests, keylog, queries
-from server.identity.actions import _committed_root, _open
+from server.identity.actions import _committed_root, open_key
 from server.identity.models import Copy, Fork, Identity, Watcher
 from server.moderation.models import AuditEntry
 from tests.pure.identities import commit
@@ -25,7 +25,7 @@ def own_page(world: World) -> str:
 def fork(identity: Identity) -> Fork:
     """Two entries by the key that is held here."""
     log = queries.log_of(identity)
-    root = _open(_committed_root(identity, log))
+    root = open_key(_committed_root(identity, log))
     branches = [
         keylog.name_replicas(log, replicas=[url], key=root, next_keys=commit("next"), now=clock.now(), loopback=True)
         for url in ("https://left.example", "https://right.example")
