@@ -83,7 +83,7 @@ class ImportStartSerializer(serializers.Serializer):
     )
 
 
-class ReplicaSerializer(serializers.Serializer):
+class ArchiveReplicaSerializer(serializers.Serializer):
     """A server that keeps copies of your daily archive."""
 
     origin = serializers.CharField()
@@ -270,7 +270,7 @@ class Items(Resource):
 class Replicas(Resource):
     """Where copies of your archive are."""
 
-    @operation("replicas.list", "Servers that keep copies for you", answers={200: ReplicaSerializer(many=True)})
+    @operation("replicas.list", "Servers that keep copies for you", answers={200: ArchiveReplicaSerializer(many=True)})
     def get(self, request: Request) -> Response:
         """With what lies there, and what went wrong."""
         return Response(_replicas(queries.replicas(me(request))))
@@ -279,7 +279,7 @@ class Replicas(Resource):
         "replicas.pick",
         "Have copies kept at a server",
         body=ReplicaPickSerializer,
-        answers={200: ReplicaSerializer(many=True)},
+        answers={200: ArchiveReplicaSerializer(many=True)},
         errors=(409,),
     )
     def post(self, request: Request) -> Response:
@@ -289,7 +289,7 @@ class Replicas(Resource):
         return Response(_replicas(queries.replicas(account)))
 
     @operation(
-        "replicas.drop", "Send no more copies there", body=ReplicaPickSerializer, answers={200: ReplicaSerializer(many=True)}
+        "replicas.drop", "Send no more copies there", body=ReplicaPickSerializer, answers={200: ArchiveReplicaSerializer(many=True)}
     )
     def put(self, request: Request) -> Response:
         """What lies there stays until that server forgets it."""
@@ -300,7 +300,7 @@ class Replicas(Resource):
 
 def _replicas(rows: Any) -> list[dict[str, Any]]:
     found: list[Replica] = list(rows)
-    return list(ReplicaSerializer(found, many=True).data)
+    return list(ArchiveReplicaSerializer(found, many=True).data)
 
 
 many, one, content, export = Archives.as_view(), OneArchive.as_view(), Content.as_view(), Export.as_view()
