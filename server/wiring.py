@@ -24,7 +24,7 @@ from server.core.facts import Fact, Subscriber
 from server.identity import replicas, resolving
 from server.identity.facts import CopyDue, ForkDue, ForkFound, HeadsDue, HomeMoved, IdentityChanged, LogAnnounced
 from server.portability import actions as archives
-from server.portability import copies, holding, imports, incoming, making
+from server.portability import copies, holding, imports, incoming, making, settling
 from server.portability.facts import ArchiveMade, ArchiveTurn, CopyTurn, ImportTurn
 from server.sponsors import actions as sponsors
 from server.videos import jobs, viewing
@@ -103,7 +103,7 @@ SUBSCRIBERS: Mapping[type[Fact], list[Subscriber]] = {
     ArchiveTurn: [Subscriber(function=making.make, atomic=False)],
     ArchiveMade: [Subscriber(function=archives.forget_old), Subscriber(function=copies.spread)],
     CopyTurn: [Subscriber(function=copies.push, atomic=False)],
-    ImportTurn: [Subscriber(function=imports.run, atomic=False)],
+    ImportTurn: [Subscriber(function=imports.run, atomic=False), Subscriber(function=settling.attend)],
     ActivityReceived: [Subscriber(function=inbox.handle, queue="federation", atomic=False)],
 }
 
@@ -134,6 +134,7 @@ CHORES: Mapping[str, tuple[Callable[[], object], float]] = {
     "make_daily_archives": (archives.make_daily, 600.0),
     "fail_given_up_archives": (archives.fail_given_up, 300.0),
     "fail_given_up_imports": (imports.fail_given_up, 300.0),
+    "let_go_checked": (settling.let_go_checked, 60.0),
     "forget_abandoned_imports": (incoming.forget_abandoned, 3600.0),
     "forget_unfinished_copies": (holding.forget_unfinished, 3600.0),
     "retry_follows": (imports.retry_follows, 3600.0),
