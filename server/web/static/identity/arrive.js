@@ -18,7 +18,12 @@ async function lists() {
 }
 
 async function arrive(sentence, withRecovery) {
-  await readWords(sentence, await lists());
+  try {
+    await readWords(sentence, await lists());
+  } catch (error) {
+    if (error.code !== "bad_words") throw error;
+    throw new Refused("bad_words", "these are not valid recovery words. Check the spelling and the order.");
+  }
   const now = Date.now();
   const log = await openLog(given.log, now);
   const signed = await move(log, { seed: await seedOf(sentence), offer: readOffer(given.offer), now, withRecovery });
