@@ -289,7 +289,10 @@ class Replicas(Resource):
         return Response(_replicas(queries.replicas(account)))
 
     @operation(
-        "replicas.drop", "Send no more copies there", body=ReplicaPickSerializer, answers={200: ArchiveReplicaSerializer(many=True)}
+        "replicas.drop",
+        "Send no more copies there",
+        body=ReplicaPickSerializer,
+        answers={200: ArchiveReplicaSerializer(many=True)},
     )
     def put(self, request: Request) -> Response:
         """What lies there stays until that server forgets it."""

@@ -64,7 +64,9 @@ def test_back_with_her_words_and_her_followers_are_told(visit: Visit, people: Wo
 
     page.get_by_label("Your recovery words").fill(words.replace(words.split()[0], "nonsense", 1))
     page.get_by_role("button", name="Sign and arrive").click()
-    expect(page.get_by_role("alert").locator("visible=true")).to_contain_text("Nothing was moved: these are not valid recovery words")
+    expect(page.get_by_role("alert").locator("visible=true")).to_contain_text(
+        "Nothing was moved: these are not valid recovery words"
+    )
     look(page, f"sign-refused-{size}")
     page.get_by_label("Your recovery words").fill(words)
     page.get_by_role("button", name="Sign and arrive").click()
