@@ -55,8 +55,17 @@ def destroy(instance: Instance) -> None:
     os.killpg(instance.process.pid, signal.SIGKILL)
     instance.process.wait(10)
     instance.process = None
-    shutil.rmtree(instance.data)
+    wait_for("its data is gone", lambda: _is_removed(instance), seconds_max=10)
     wait_for("nobody answers there", lambda: _is_silent(instance), seconds_max=10)
+
+
+def _is_removed(instance: Instance) -> bool:
+    try:
+        shutil.rmtree(instance.data)
+    except OSError:
+        # A killed worker that is not quite dead wrote once more.
+        return not instance.data.exists()
+    return True
 
 
 def _is_silent(instance: Instance) -> bool:
