@@ -24,6 +24,7 @@ ELSEWHERE = {
     "evidence": "a proof about two logs, no document of one",
     "fork-evidence": "one of them, byte for byte",
     "key-files": "a file of the recovery tool, read with its password",
+    "signed-move": "a file of the recovery tool, whose signatures the federation verifies",
     "head-chains": "heads of outboxes are about posts",
     "heads": "heads of outboxes are about posts",
     "outbox-head": "one of them, byte for byte",
