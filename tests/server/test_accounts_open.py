@@ -90,9 +90,10 @@ def test_closing_takes_what_described_her_and_leaves_what_the_farewell_needs(wor
     assert {(task.subscriber, task.payload["account_id"]) for task in tasks} == {
         ("federation.outbox.delete_account", gone.pk),
         ("server.videos.jobs.forget_closed_account", gone.pk),
+        ("server.portability.actions.forget_originals", gone.pk),
     }
     actions.close_account(account=gone, by=gone)
-    assert tasks.count() == 2
+    assert tasks.count() == 3
 
 
 def test_suspending_hides_and_signs_out_and_can_be_taken_back(world: World) -> None:

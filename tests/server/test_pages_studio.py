@@ -32,11 +32,17 @@ def left_behind() -> list[Path]:
     return [path for path in django_settings.UPLOAD_DIR.iterdir() if path.is_file()]
 
 
-@pytest.fixture(autouse=True)
-def _empty_uploads():
-    yield
+def empty_uploads() -> None:
     for path in django_settings.UPLOAD_DIR.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.fixture(autouse=True)
+def _empty_uploads():
+    # Other tests in this process may have left theirs.
+    empty_uploads()
+    yield
+    empty_uploads()
 
 
 def test_a_plain_form_brings_a_video_in_and_the_worker_publishes_it(world: World):
