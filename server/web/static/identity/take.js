@@ -152,3 +152,6 @@ function forget() {
   part("qr").replaceChildren();
   for (const place of page.querySelectorAll("[data-words]")) place.replaceChildren();
 }
+
+// Before this a press would have sent the form nowhere.
+part("ready").disabled = false;
