@@ -168,8 +168,7 @@ def owner_of(one: Import) -> posts.Owner:
     """Who may have written the posts in the archive of an import."""
     about = manifest_of(one)
     log = judge_unpacked(one, about)
-    actor = foreign.document(read(one, verify.ACTOR)) if has(one, verify.ACTOR) else None
-    return posts.owner(log, actor=actor, covered_at=about.created)
+    return posts.owner(log, covered_at=about.created)
 
 
 # --- foreign archives ---

@@ -105,9 +105,8 @@ class _Judge:
 
     def __init__(self, file: BinaryIO, log: keylog.PolicyLog, now: datetime, verdict: Verdict) -> None:
         self._file, self._log, self._now, self._verdict = file, log, now, verdict
-        self._actor: dict[str, Any] | None = None
         self.parts: dict[str, Callable[[reading.Found], None]] = {
-            ACTOR: self._read_actor,
+            ACTOR: self._check_actor,
             RECEIPTS: self._count_receipts,
             HEADS: self._count_heads,
             OUTBOX: self._count_posts,
@@ -118,8 +117,8 @@ class _Judge:
     def _lines(self, found: reading.Found) -> Iterator[bytes]:
         return reading.lines(reading.pieces(self._file, found.member))
 
-    def _read_actor(self, found: reading.Found) -> None:
-        self._actor = posts.parse(reading.read_whole(self._file, found.member))
+    def _check_actor(self, found: reading.Found) -> None:
+        posts.parse(reading.read_whole(self._file, found.member))
 
     def _count_receipts(self, found: reading.Found) -> None:
         self._verdict.receipts = witnessed.check_receipts(self._lines(found), scid=self._log.scid)
@@ -128,7 +127,7 @@ class _Judge:
         self._verdict.heads = witnessed.check_heads(self._lines(found), log=self._log, now=self._now)
 
     def _count_posts(self, found: reading.Found) -> None:
-        by = posts.owner(self._log, actor=self._actor, covered_at=self._verdict.created)
+        by = posts.owner(self._log, covered_at=self._verdict.created)
         for line in self._lines(found):
             posts.read(line, by=by, now=self._now)
             self._verdict.posts += 1

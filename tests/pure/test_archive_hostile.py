@@ -385,5 +385,5 @@ def test_what_is_written_is_read_by_others() -> None:
 
 
 def test_posts_owner_names_every_home() -> None:
-    by = posts.owner(moved(), actor=None, covered_at=None)
+    by = posts.owner(moved(), covered_at=None)
     assert by.actors == {"https://alpha.example/users/alice", "https://beta.example/users/alice"}
